@@ -1,0 +1,40 @@
+/* dkim_keys: which keys a message's signatures need, fetched before a worker verifies it (RFC 6376 3.6.2). */
+#ifndef MAILREEVE_AUTH_DKIM_KEYS_H
+#define MAILREEVE_AUTH_DKIM_KEYS_H
+
+#include "lib/dns/dns.h"
+#include "lib/mail/header.h"
+
+enum { DKIM_MAX_SIGNATURES = 8, DKIM_MAX_KEY = 1024 };
+
+enum dkim_key_status {
+	DKIM_KEY_FOUND,
+	DKIM_KEY_ABSENT,    /* NXDOMAIN, NODATA: permerror, "no key for signature" */
+	DKIM_KEY_TEMPORARY, /* temperror */
+	DKIM_KEY_TOO_LONG,  /* over DKIM_MAX_KEY bytes: permerror */
+	DKIM_KEY_AMBIGUOUS, /* more than one TXT record that could be a key: permerror (RFC 6376 3.6.2.2 leaves it undefined) */
+	DKIM_KEY_UNUSABLE   /* the signature has no usable d=, s= or q=: nothing was asked */
+};
+
+/* One for each DKIM-Signature field, from the top, DKIM_MAX_SIGNATURES at most. */
+struct dkim_key {
+	const char *domain;   /* d=, canonical, "" when there is none */
+	const char *selector; /* s=, "" when there is none */
+	const char *name;     /* selector._domainkey.domain */
+	enum dkim_key_status status;
+	struct slice text; /* the TXT record, for DKIM_KEY_FOUND */
+	bool secure;       /* DNSSEC-validated */
+};
+
+struct dkim_keys {
+	size_t count;
+	size_t ignored; /* signatures beyond DKIM_MAX_SIGNATURES */
+	struct dkim_key items[DKIM_MAX_SIGNATURES];
+};
+
+/* Reads the signatures' d=, s= and q=; asks nothing. */
+void dkim_keys_collect(struct arena *arena, const struct headers *headers, struct dkim_keys *keys_r);
+/* Asks for all of them at once; false while one is pending. */
+bool dkim_keys_resolve(struct dkim_keys *keys, struct lookups *lookups, struct arena *arena);
+
+#endif

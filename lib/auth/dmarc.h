@@ -1,0 +1,44 @@
+/* dmarc: DMARC by RFC 9989: record discovery by tree walk, alignment, policy. Our own judgement; libopendmarc is asked
+ * the same in a form in which it cannot differ, and a difference is logged (DESIGN.md section 4). */
+#ifndef MAILREEVE_AUTH_DMARC_H
+#define MAILREEVE_AUTH_DMARC_H
+
+#include "lib/auth/spf.h"
+#include "lib/mail/address.h"
+
+enum dmarc_policy { DMARC_POLICY_NONE, DMARC_POLICY_QUARANTINE, DMARC_POLICY_REJECT };
+enum dmarc_alignment { DMARC_NOT_ALIGNED, DMARC_ALIGNED_RELAXED, DMARC_ALIGNED_STRICT };
+enum dmarc_source { DMARC_SOURCE_NONE, DMARC_SOURCE_P, DMARC_SOURCE_SP, DMARC_SOURCE_NP };
+
+struct dmarc_request {
+	const struct author *author;
+	const struct spf_verdict *spf; /* MAIL FROM identity (or HELO for the null path); NULL: SPF was not checked */
+	const char *const *dkim_pass;  /* canonical d= domains of passing signatures, NULL-ended */
+	bool dkim_temporary;           /* some signature could not be judged for a temporary reason */
+	const char *const *dkim_temporary_domains; /* their d=, NULL-ended */
+};
+
+struct dmarc_verdict {
+	enum auth_result result;          /* none (no policy), pass, fail, temperror, permerror */
+	enum dmarc_policy policy;         /* published for this domain, before t=y */
+	enum dmarc_policy disposition;    /* what the domain asks for this message: none on pass; t=y lowers it one step */
+	enum dmarc_source source;         /* which tag gave the policy */
+	const char *domain;               /* Author Domain, canonical, "" when there is none */
+	const char *org_domain;           /* Organizational Domain, "" when not found */
+	const char *policy_domain;        /* where the record was found, "" when none */
+	enum dmarc_alignment spf_alignment;  /* of the SPF pass */
+	enum dmarc_alignment dkim_alignment; /* the best of the DKIM passes */
+	const char *dkim_domain;          /* d= that gave it, or NULL */
+	bool testing;                     /* t=y */
+	const char *record;               /* the record as found, or NULL */
+	const char *problem;              /* why temperror, permerror or none; NULL when nothing is to be said */
+};
+
+/* False while answers are pending (see spf_check()). Can be called before SPF and DKIM are known, with spf NULL and no
+ * dkim_pass, to start the tree walk early; the answer is then worth nothing. Strings live in arena. Thread-safe. */
+bool dmarc_check(const struct dmarc_request *request, struct lookups *lookups, struct arena *arena,
+                 struct dmarc_verdict *verdict_r);
+
+const char *dmarc_policy_name(enum dmarc_policy policy); /* "quarantine" */
+
+#endif
