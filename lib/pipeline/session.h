@@ -1,0 +1,119 @@
+/* session: one SMTP connection and its current transaction, as the pipeline sees them. Used by one thread at a time
+ * (libmilter moves a session between threads). The milter and `mailreeve explain` drive it through the session_...()
+ * calls; stages read and fill its members.
+ *
+ * Order of calls: session_create, session_connect, session_helo*, { session_mail, session_rcpt*, session_header*,
+ * session_headers_end, session_body*, session_end | session_abort }*, session_destroy. A new session_mail() ends an
+ * unfinished transaction, so a missing abort does no harm. */
+#ifndef MAILREEVE_PIPELINE_SESSION_H
+#define MAILREEVE_PIPELINE_SESSION_H
+
+#include "lib/auth/dkim_keys.h"
+#include "lib/auth/dmarc.h"
+#include "lib/auth/spf.h"
+#include "lib/inspect/pool.h"
+#include "lib/mail/address.h"
+#include "lib/mail/message.h"
+#include "lib/pipeline/engine.h"
+#include "lib/pipeline/stage.h"
+#include "lib/policy/policy.h"
+
+/* A change of the header that is made at end of message, in this order. */
+enum edit_kind { EDIT_DELETE_HEADER, EDIT_INSERT_HEADER };
+struct edit {
+	enum edit_kind kind;
+	const char *name;
+	const char *value; /* insert: without the leading space, folds as LF + tab */
+	size_t index;      /* delete: nth field of that name, from 1, as the message came; given from the highest down.
+	                      insert: position from the top, 0 is above all */
+};
+
+struct recipient {
+	struct address address;
+	struct verdict verdict; /* after session_end() */
+};
+
+enum { SESSION_MAX_STAGES = 32, SESSION_MAX_FINDINGS = 256 };
+
+struct session {
+	struct engine *engine;
+	struct config *config; /* pinned at connect */
+	struct arena *connection; /* memory until session_destroy() */
+	struct arena *arena;      /* memory of the transaction */
+	struct lookups *lookups;
+
+	/* The connection. Strings are never NULL. */
+	struct ip client;         /* IP_UNKNOWN: local submission, or explain without --client */
+	const char *client_name;  /* verified by the MTA, "" or "[192.0.2.1]" when it has none */
+	const char *helo;
+	const char *authserv_id;
+	const char *tls_version, *tls_cipher; /* "": no TLS */
+
+	/* The transaction */
+	uint64_t now;            /* epoch seconds at MAIL, or explain --now */
+	const char *queue_id;    /* "" until the MTA has told it */
+	const char *auth_user;   /* "": not authenticated */
+	char support_id[16];
+	enum direction direction;
+	struct address mail_from;
+	struct recipient *recipients;
+	size_t recipient_count, recipient_capacity;
+	struct message *message;
+	enum message_status message_status; /* the first trouble, MESSAGE_OK so far */
+
+	/* What stages found out */
+	bool spf_known, keys_known, inspected, dmarc_known;
+	struct spf_verdict spf;   /* valid when spf_known and direction inbound */
+	struct dkim_keys keys;
+	struct author author;
+	enum pool_result pool_result; /* valid when inspected */
+	struct inspect_reply inspection;
+	struct dmarc_verdict dmarc;
+	const char *authres; /* value of our Authentication-Results, NULL: none is added */
+
+	struct finding *findings[SESSION_MAX_FINDINGS];
+	size_t finding_count;
+	struct edit *edits;
+	size_t edit_count, edit_capacity;
+	uint64_t stage_ns[SESSION_MAX_STAGES];  /* time in hooks of stages[i], by stage */
+	uint32_t stages_done;                   /* bit i: stages[i] is done in this phase */
+	uint64_t deadline;                      /* monotonic, of the verdict; set at session_end() */
+	struct verdict verdict;                 /* common verdict, after session_end() */
+	uint64_t elapsed_ns;                    /* of session_end() */
+};
+
+struct session *session_create(struct engine *engine);
+void session_destroy(struct session *session); /* takes NULL; ends an unfinished transaction */
+
+/* client NULL: unknown (local submission). host may be NULL. authserv_id: the MTA's name or NULL. */
+void session_connect(struct session *session, const struct ip *client, const char *host, const char *authserv_id);
+void session_helo(struct session *session, const char *helo);
+void session_tls(struct session *session, const char *version, const char *cipher); /* NULL: none */
+
+/* path as libmilter gives it, "<a@b>". auth_user and queue_id may be NULL. now 0: the clock. */
+void session_mail(struct session *session, const char *path, const char *auth_user, const char *queue_id, uint64_t now);
+void session_queue_id(struct session *session, const char *queue_id); /* as soon as the MTA tells it; NULL: no news */
+enum session_rcpt_result { SESSION_RCPT_OK, SESSION_RCPT_TOO_MANY };
+enum session_rcpt_result session_rcpt(struct session *session, const char *path);
+
+/* Trouble with the message (too large, disk full) is kept and becomes a finding at the end: the calls never fail. */
+void session_header(struct session *session, struct slice name, struct slice value);
+void session_headers_end(struct session *session);
+void session_body(struct session *session, const void *data, size_t n);
+
+/* Blocks until the verdict (session->verdict, recipients[].verdict, edits) at the latest by the message deadline. Writes
+ * the verdict line to the log. The transaction's data stay readable until the next session_mail(), session_abort() or
+ * session_destroy(). */
+const struct verdict *session_end(struct session *session);
+void session_abort(struct session *session);
+
+/* Without a message: judges the envelope alone (explain without MESSAGE). */
+const struct verdict *session_end_envelope(struct session *session);
+
+/* For stages. The code must be a row of the calling stage's table; detail may be NULL and is copied. */
+void session_find(struct session *session, const struct finding_code *code, const char *detail);
+void session_edit(struct session *session, enum edit_kind kind, const char *name, const char *value, size_t index);
+const struct headers *session_headers(const struct session *session);
+const struct globals *session_globals(const struct session *session);
+
+#endif

@@ -1,0 +1,16 @@
+/* stages: the table of all stages in the order in which they run, and the sections of the configuration. */
+#ifndef MAILREEVE_PIPELINE_STAGES_H
+#define MAILREEVE_PIPELINE_STAGES_H
+
+#include "lib/pipeline/stage.h"
+
+enum { SECTION_GLOBALS, SECTION_DNS, SECTION_CONTENT, SECTION_FIRST_STAGE };
+
+/* stages[i] has the section index SECTION_FIRST_STAGE + i. */
+extern const struct stage *const stages[];
+extern const size_t stages_count;
+
+/* For config_load(): globals, dns, content, then one for each stage. */
+const struct section *const *stages_sections(size_t *count_r);
+
+#endif
