@@ -33,7 +33,7 @@ struct recipient {
 	struct verdict verdict; /* after session_end() */
 };
 
-enum { SESSION_MAX_STAGES = 32, SESSION_MAX_FINDINGS = 256 };
+enum { SESSION_MAX_STAGES = 32, SESSION_MAX_FINDINGS = 256, SESSION_HELO_SIZE = 513 };
 
 struct session {
 	struct engine *engine;
@@ -45,7 +45,7 @@ struct session {
 	/* The connection. Strings are never NULL. */
 	struct ip client;         /* IP_UNKNOWN: local submission, or explain without --client */
 	const char *client_name;  /* verified by the MTA, "" or "[192.0.2.1]" when it has none */
-	const char *helo;
+	char helo[SESSION_HELO_SIZE]; /* the last one */
 	const char *authserv_id;
 	const char *tls_version, *tls_cipher; /* "": no TLS */
 
@@ -110,9 +110,13 @@ void session_abort(struct session *session);
 /* Without a message: judges the envelope alone (explain without MESSAGE). */
 const struct verdict *session_end_envelope(struct session *session);
 
-/* For stages. The code must be a row of the calling stage's table; detail may be NULL and is copied. */
-void session_find(struct session *session, const struct finding_code *code, const char *detail);
-void session_edit(struct session *session, enum edit_kind kind, const char *name, const char *value, size_t index);
+/* For stages. The code must be a row of the calling stage's table; detail (for operators) and reply (the public reason,
+ * instead of the code's own) may be NULL; both are escaped, bounded and copied. Findings beyond SESSION_MAX_FINDINGS are
+ * dropped but for enforced ones, which take the place of one that is not. */
+void session_find(struct session *session, const struct finding_code *code, const char *detail, const char *reply);
+/* The header edit is not made where the mode of the stage keeps it from acting. */
+void session_edit(struct session *session, const struct stage *stage, enum edit_kind kind, const char *name,
+                  const char *value, size_t index);
 const struct headers *session_headers(const struct session *session);
 const struct globals *session_globals(const struct session *session);
 

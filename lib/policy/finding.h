@@ -41,9 +41,10 @@ enum { FINDING_ALL_RECIPIENTS = -1 };
 struct finding {
 	const struct finding_code *code;
 	const char *detail;  /* specifics for operators: escaped text, may be "" */
+	const char *reply;   /* public reason for this message, NULL: code->reply; printable ASCII without line breaks */
 	int recipient;       /* index, or FINDING_ALL_RECIPIENTS */
 	struct action action; /* what policy would do by configuration, set by policy_judge() */
-	bool acted;           /* false where the stage's mode kept it from acting */
+	enum action_kind effective; /* what it came to under the stage's mode, set likewise */
 };
 
 #endif

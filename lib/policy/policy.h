@@ -7,7 +7,7 @@
 #include "lib/policy/verdict.h"
 
 /* Judges for one recipient (index), or for all in common (FINDING_ALL_RECIPIENTS: every finding counts). Sets .action
- * and .acted of each finding it looks at. support_id goes into verdict_r->text. */
+ * and .effective of each finding it looks at. support_id goes into verdict_r->text. */
 void policy_judge(const struct config *config, enum direction direction, struct finding *const *findings, size_t count,
                   int recipient, const char *support_id, struct arena *arena, struct verdict *verdict_r);
 

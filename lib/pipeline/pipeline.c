@@ -1,0 +1,97 @@
+#include "lib/pipeline/pipeline.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/pipeline/stages.h"
+#include "lib/policy/globals.h"
+
+static bool stage_runs(const struct session *session, size_t i)
+{
+	const struct stage *stage = stages[i];
+	bool wanted = session->direction == DIRECTION_INBOUND ? stage->inbound : stage->outbound;
+	return wanted && config_mode(session->config, SECTION_FIRST_STAGE + i) != MODE_OFF;
+}
+
+bool pipeline_runs(const struct session *session, const struct stage *stage)
+{
+	for (size_t i = 0; i < stages_count; i++) {
+		if (stages[i] == stage) {
+			return stage_runs(session, i);
+		}
+	}
+	return false;
+}
+
+static enum stage_progress stage_call(struct session *session, size_t i, enum phase phase)
+{
+	uint64_t start = clock_now();
+	const void *settings = config_settings(session->config, SECTION_FIRST_STAGE + i);
+	enum stage_progress progress = stages[i]->on[phase](session, settings);
+	session->stage_ns[i] += clock_now() - start;
+	return progress;
+}
+
+void pipeline_advance(struct session *session, enum phase phase)
+{
+	for (size_t i = 0; i < stages_count; i++) {
+		if (stages[i]->on[phase] != NULL && stage_runs(session, i)) {
+			stage_call(session, i, phase);
+		}
+	}
+}
+
+/* One pass over the stages that are not done. Returns how many are left; *progress_r: did one finish? A stage that
+ * finished may be what another waits for. */
+static size_t pipeline_pass(struct session *session, bool *progress_r)
+{
+	size_t left = 0;
+	*progress_r = false;
+	for (size_t i = 0; i < stages_count; i++) {
+		uint32_t bit = UINT32_C(1) << i;
+		if ((session->stages_done & bit) != 0) {
+			continue;
+		}
+		if (stages[i]->on[PHASE_END] == NULL || !stage_runs(session, i) ||
+		    stage_call(session, i, PHASE_END) == STAGE_DONE) {
+			session->stages_done |= bit;
+			*progress_r = true;
+		} else {
+			left++;
+		}
+	}
+	return left;
+}
+
+bool pipeline_finish(struct session *session)
+{
+	const struct dns_options *dns = config_settings(session->config, SECTION_DNS);
+	uint64_t deadline = clock_now() + dns->deadline;
+	bool expired = false;
+	bool progress;
+	if (deadline > session->deadline) {
+		deadline = session->deadline;
+	}
+	session->stages_done = 0;
+	for (;;) {
+		if (pipeline_pass(session, &progress) == 0) {
+			return true;
+		}
+		if (progress) {
+			continue;
+		}
+		if (lookups_pending(session->lookups) > 0) {
+			if (!lookups_wait(session->lookups, deadline)) {
+				lookups_expire(session->lookups, "deadline");
+				expired = true;
+			}
+			continue;
+		}
+		/* Nothing moves any more. A stage may have read its last answer in this very pass and wait for one before it
+		 * in the table: one more round tells. */
+		pipeline_pass(session, &progress);
+		if (!progress && lookups_pending(session->lookups) == 0) {
+			log_error("%s: the pipeline stands still%s", session->queue_id, expired ? " after the DNS deadline" : "");
+			return false;
+		}
+	}
+}

@@ -1,0 +1,380 @@
+#include "lib/pipeline/session.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/pipeline/pipeline.h"
+#include "lib/pipeline/stage_message.h"
+#include "lib/pipeline/stages.h"
+#include "lib/pipeline/verdict_line.h"
+#include "lib/policy/globals.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+enum {
+	CONNECTION_CHUNK = 2048,
+	TRANSACTION_CHUNK = 16384,
+	DETAIL_MAX = 300, /* bytes of a finding's detail and reply */
+	NAME_MAX_BYTES = 512, /* of HELO, host names, queue ids: what RFC 5321 4.5.3.1 allows and more */
+};
+
+static const char verdict_field[] = "X-Mailreeve-Verdict";
+
+const struct globals *session_globals(const struct session *session)
+{
+	return config_settings(session->config, SECTION_GLOBALS);
+}
+
+struct session *session_create(struct engine *engine)
+{
+	struct session *session = calloc(1, sizeof *session);
+	if (session == NULL) {
+		abort();
+	}
+	session->engine = engine;
+	session->config = engine_config(engine);
+	session->connection = arena_create(CONNECTION_CHUNK);
+	session->lookups = lookups_create(engine_dns(engine));
+	session->client_name = session->tls_version = session->tls_cipher = "";
+	session->authserv_id = session->queue_id = session->auth_user = "";
+	session->mail_from = (struct address){"", "", ""};
+	return session;
+}
+
+void session_destroy(struct session *session)
+{
+	if (session == NULL) {
+		return;
+	}
+	message_destroy(session->message);
+	lookups_destroy(session->lookups);
+	arena_destroy(session->arena);
+	arena_destroy(session->connection);
+	config_release(session->config);
+	free(session);
+}
+
+/* A text from the MTA, bounded, in the connection's memory. */
+static const char *connection_text(struct session *session, const char *text)
+{
+	return text == NULL ? "" : arena_memdup(session->connection, text, strnlen(text, NAME_MAX_BYTES));
+}
+
+static const char *session_authserv_id(struct session *session, const char *of_mta)
+{
+	const char *configured = session_globals(session)->authserv_id;
+	char host[256] = "";
+	if (configured[0] != '\0') {
+		return configured;
+	}
+	if (of_mta != NULL && of_mta[0] != '\0') {
+		return connection_text(session, of_mta);
+	}
+	if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0') {
+		return "localhost";
+	}
+	return connection_text(session, host);
+}
+
+static bool session_from_own_network(const struct session *session)
+{
+	const struct option_networks *own = &session_globals(session)->own_networks;
+	for (size_t i = 0; i < own->count; i++) {
+		if (ip_network_contains(&own->items[i], &session->client)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+void session_connect(struct session *session, const struct ip *client, const char *host, const char *authserv_id)
+{
+	if (client != NULL) {
+		session->client = *client;
+	}
+	session->client_name = connection_text(session, host);
+	session->authserv_id = session_authserv_id(session, authserv_id);
+	session->direction = session_from_own_network(session) ? DIRECTION_OUTBOUND : DIRECTION_INBOUND;
+	pipeline_advance(session, PHASE_CONNECT);
+	lookups_mark(session->lookups);
+}
+
+void session_helo(struct session *session, const char *helo)
+{
+	size_t n = strnlen(helo, sizeof session->helo - 1);
+	memcpy(session->helo, helo, n);
+	session->helo[n] = '\0';
+	pipeline_advance(session, PHASE_HELO);
+	lookups_mark(session->lookups);
+}
+
+void session_tls(struct session *session, const char *version, const char *cipher)
+{
+	session->tls_version = connection_text(session, version);
+	session->tls_cipher = connection_text(session, cipher);
+}
+
+/* 40 random bits in Crockford's base 32: eight characters that can be read out on the phone. */
+static void session_support_id(struct session *session)
+{
+	static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+	uint64_t random = 0;
+	if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) {
+		random = clock_now();
+	}
+	for (int i = 0; i < 8; i++) {
+		session->support_id[i] = digits[random >> (5 * i) & 31U];
+	}
+	session->support_id[8] = '\0';
+}
+
+/* Everything of a transaction to its first state. */
+static void transaction_reset(struct session *session)
+{
+	message_destroy(session->message);
+	session->message = NULL;
+	session->message_status = MESSAGE_OK;
+	if (session->arena == NULL) {
+		session->arena = arena_create(TRANSACTION_CHUNK);
+	} else {
+		arena_reset(session->arena);
+	}
+	lookups_reset(session->lookups);
+	session->queue_id = session->auth_user = "";
+	session->mail_from = (struct address){"", "", ""};
+	session->recipients = NULL;
+	session->recipient_count = session->recipient_capacity = 0;
+	session->spf_known = session->keys_known = session->inspected = session->dmarc_known = false;
+	session->spf = (struct spf_verdict){.result = AUTH_NONE, .domain = ""};
+	session->keys.count = session->keys.ignored = 0;
+	session->author = (struct author){.status = AUTHOR_NO_FROM, .address = {"", "", ""}};
+	session->pool_result = POOL_OK;
+	session->inspection = (struct inspect_reply){.virus = INSPECT_VIRUS_NOT_SCANNED};
+	session->dmarc = (struct dmarc_verdict){.result = AUTH_NONE, .domain = "", .org_domain = "", .policy_domain = ""};
+	session->authres = NULL;
+	session->finding_count = 0;
+	session->edits = NULL;
+	session->edit_count = session->edit_capacity = 0;
+	memset(session->stage_ns, 0, sizeof session->stage_ns);
+	session->verdict = (struct verdict){.action = VERDICT_ACCEPT};
+	session->elapsed_ns = 0;
+}
+
+static void transaction_open_message(struct session *session)
+{
+	const struct globals *globals = session_globals(session);
+	struct message_settings settings = {
+		.memory_max = globals->message_memory,
+		.size_max = globals->message_max,
+		.spool_dir = globals->spool_dir,
+		.headers = {.max_count = globals->header_count_max, .max_bytes = globals->header_max},
+	};
+	session->message = message_create(session->arena, &settings);
+}
+
+void session_mail(struct session *session, const char *path, const char *auth_user, const char *queue_id, uint64_t now)
+{
+	transaction_reset(session);
+	session_support_id(session);
+	session->now = now != 0 ? now : (uint64_t)time(NULL);
+	session_queue_id(session, queue_id);
+	if (auth_user != NULL) {
+		session->auth_user = arena_memdup(session->arena, auth_user, strnlen(auth_user, NAME_MAX_BYTES));
+	}
+	bool outbound = session->auth_user[0] != '\0' || session_from_own_network(session);
+	session->direction = outbound ? DIRECTION_OUTBOUND : DIRECTION_INBOUND;
+	address_parse_path(session->arena, path, &session->mail_from);
+	pipeline_advance(session, PHASE_MAIL);
+}
+
+void session_queue_id(struct session *session, const char *queue_id)
+{
+	if (queue_id != NULL && queue_id[0] != '\0' && session->queue_id[0] == '\0') {
+		session->queue_id = arena_memdup(session->arena, queue_id, strnlen(queue_id, NAME_MAX_BYTES));
+	}
+}
+
+enum session_rcpt_result session_rcpt(struct session *session, const char *path)
+{
+	if (session->recipient_count >= session_globals(session)->recipients_max) {
+		return SESSION_RCPT_TOO_MANY;
+	}
+	if (session->recipient_count == session->recipient_capacity) {
+		size_t capacity = session->recipient_capacity == 0 ? 4 : session->recipient_capacity * 2;
+		struct recipient *recipients = arena_alloc(session->arena, capacity * sizeof *recipients);
+		if (session->recipient_count > 0) {
+			memcpy(recipients, session->recipients, session->recipient_count * sizeof *recipients);
+		}
+		session->recipients = recipients;
+		session->recipient_capacity = capacity;
+	}
+	address_parse_path(session->arena, path, &session->recipients[session->recipient_count++].address);
+	pipeline_advance(session, PHASE_RCPT);
+	return SESSION_RCPT_OK;
+}
+
+static void session_note(struct session *session, enum message_status status)
+{
+	if (session->message_status == MESSAGE_OK) {
+		session->message_status = status;
+	}
+}
+
+void session_header(struct session *session, struct slice name, struct slice value)
+{
+	if (session->message == NULL) {
+		transaction_open_message(session);
+	}
+	session_note(session, message_add_header(session->message, name, value));
+}
+
+void session_headers_end(struct session *session)
+{
+	if (session->message == NULL) {
+		transaction_open_message(session);
+	}
+	session_note(session, message_end_headers(session->message));
+	pipeline_advance(session, PHASE_HEADERS);
+}
+
+void session_body(struct session *session, const void *data, size_t n)
+{
+	if (session->message == NULL) {
+		session_headers_end(session);
+	}
+	session_note(session, message_add_body(session->message, data, n));
+}
+
+const struct headers *session_headers(const struct session *session)
+{
+	static const struct headers none;
+	return session->message == NULL ? &none : message_headers(session->message);
+}
+
+void session_find(struct session *session, const struct finding_code *code, const char *detail, const char *reply)
+{
+	size_t place = session->finding_count;
+	if (place == SESSION_MAX_FINDINGS) {
+		while (place > 0 && session->findings[place - 1]->code->enforced) {
+			place--;
+		}
+		if (place == 0 || !code->enforced) {
+			return;
+		}
+		place--;
+	} else {
+		session->finding_count++;
+	}
+	struct finding *finding = arena_alloc(session->arena, sizeof *finding);
+	finding->code = code;
+	finding->detail = text_escape(session->arena, slice_from(detail), "", true, DETAIL_MAX);
+	finding->reply = reply == NULL ? NULL : text_escape(session->arena, slice_from(reply), "", false, DETAIL_MAX);
+	finding->recipient = FINDING_ALL_RECIPIENTS;
+	session->findings[place] = finding;
+}
+
+static bool stage_may_edit(const struct session *session, const struct stage *stage)
+{
+	for (size_t i = 0; i < stages_count; i++) {
+		if (stages[i] == stage) {
+			return config_mode(session->config, SECTION_FIRST_STAGE + i) >= MODE_TAG;
+		}
+	}
+	return false;
+}
+
+static void edit_add(struct session *session, struct edit edit)
+{
+	if (session->edit_count == session->edit_capacity) {
+		size_t capacity = session->edit_capacity == 0 ? 8 : session->edit_capacity * 2;
+		struct edit *edits = arena_alloc(session->arena, capacity * sizeof *edits);
+		if (session->edit_count > 0) {
+			memcpy(edits, session->edits, session->edit_count * sizeof *edits);
+		}
+		session->edits = edits;
+		session->edit_capacity = capacity;
+	}
+	session->edits[session->edit_count++] = edit;
+}
+
+void session_edit(struct session *session, const struct stage *stage, enum edit_kind kind, const char *name,
+                  const char *value, size_t index)
+{
+	if (stage_may_edit(session, stage)) {
+		edit_add(session, (struct edit){kind, name, value, index});
+	}
+}
+
+/* X-Mailreeve-Verdict: for filters behind us. One that came with the message is always removed. It goes in front of
+ * the other edits' insertions in time, so that Authentication-Results ends on top. */
+static void session_tag(struct session *session)
+{
+	struct edit *others = session->edits;
+	size_t count = session->edit_count;
+	session->edits = NULL;
+	session->edit_count = session->edit_capacity = 0;
+	for (size_t n = headers_count(session_headers(session), verdict_field); n > 0; n--) {
+		edit_add(session, (struct edit){EDIT_DELETE_HEADER, verdict_field, NULL, n});
+	}
+	if (session->verdict.action == VERDICT_TAG || session->verdict.action == VERDICT_QUARANTINE) {
+		struct strbuf value;
+		strbuf_init(&value, session->arena);
+		strbuf_printf(&value, "%s; id=%s", verdict_action_name(session->verdict.action), session->support_id);
+		for (size_t i = 0; i < session->finding_count; i++) {
+			if (session->findings[i]->effective >= ACTION_TAG) {
+				strbuf_printf(&value, ";\n\tfinding=%s", session->findings[i]->code->code);
+			}
+		}
+		edit_add(session, (struct edit){EDIT_INSERT_HEADER, verdict_field, value.data, 0});
+	}
+	for (size_t i = 0; i < count; i++) {
+		edit_add(session, others[i]);
+	}
+}
+
+static void session_judge(struct session *session)
+{
+	for (size_t i = 0; i < session->recipient_count; i++) {
+		policy_judge(session->config, session->direction, session->findings, session->finding_count, (int)i,
+		             session->support_id, session->arena, &session->recipients[i].verdict);
+	}
+	policy_judge(session->config, session->direction, session->findings, session->finding_count, FINDING_ALL_RECIPIENTS,
+	             session->support_id, session->arena, &session->verdict);
+}
+
+static const struct verdict *session_decide(struct session *session)
+{
+	uint64_t start = clock_now();
+	session->deadline = start + session_globals(session)->message_deadline;
+	if (!pipeline_finish(session)) {
+		session_find(session, message_undecided, NULL, NULL);
+	}
+	session_judge(session);
+	session_tag(session);
+	session->elapsed_ns = clock_now() - start;
+	return &session->verdict;
+}
+
+const struct verdict *session_end(struct session *session)
+{
+	if (session->message == NULL) {
+		session_headers_end(session);
+	}
+	session_note(session, message_seal(session->message));
+	const struct verdict *verdict = session_decide(session);
+	verdict_line_log(session);
+	return verdict;
+}
+
+const struct verdict *session_end_envelope(struct session *session)
+{
+	return session_decide(session);
+}
+
+void session_abort(struct session *session)
+{
+	if (session->arena != NULL) {
+		transaction_reset(session);
+	}
+}

@@ -1,0 +1,92 @@
+/* The one request to a content worker, for all stages that need the message's bytes looked at. The only hook that
+ * waits: for the worker, at most until content.deadline. DNS goes on meanwhile. */
+#include "lib/base/clock.h"
+#include "lib/pipeline/pipeline.h"
+#include "lib/pipeline/stage_list.h"
+#include "lib/pipeline/stages.h"
+#include "lib/policy/globals.h"
+
+static const struct finding_code codes[] = {
+	{"inspect.failed", {ACTION_TEMPFAIL, 0}, true, "3.0", "The message could not be inspected, please try again later",
+	 "no content worker gave an answer: all busy, crashed or hung on this message, or not running"},
+	{.code = NULL},
+};
+
+static unsigned inspect_tasks(const struct session *session)
+{
+	unsigned tasks = 0;
+	if (session->message == NULL || session->message_status != MESSAGE_OK) {
+		return 0;
+	}
+	if (pipeline_runs(session, &stage_dkim) && session->keys.count > 0) {
+		tasks |= INSPECT_DKIM;
+	}
+	if (pipeline_runs(session, &stage_virus)) {
+		tasks |= INSPECT_VIRUS;
+	}
+	return tasks;
+}
+
+/* Where no worker answered, a signature that might be good is not a bad one. */
+static void inspect_reply_failed(struct session *session)
+{
+	const struct dkim_keys *keys = &session->keys;
+	struct inspect_signature *signatures = arena_alloc(session->arena, keys->count * sizeof *signatures);
+	for (size_t i = 0; i < keys->count; i++) {
+		signatures[i] = (struct inspect_signature){.result = AUTH_TEMPERROR,
+		                                           .domain = keys->items[i].domain,
+		                                           .selector = keys->items[i].selector,
+		                                           .identity = "",
+		                                           .algorithm = "",
+		                                           .b = "",
+		                                           .problem = "not verified"};
+	}
+	session->inspection = (struct inspect_reply){.signature_count = keys->count,
+	                                             .signatures = signatures,
+	                                             .virus = INSPECT_VIRUS_ERROR,
+	                                             .virus_problem = "not scanned"};
+}
+
+static enum stage_progress inspect_end(struct session *session, const void *settings)
+{
+	(void)settings;
+	if (pipeline_runs(session, &stage_dkim) && !session->keys_known) {
+		return STAGE_PENDING;
+	}
+	session->inspected = true;
+	session->inspection = (struct inspect_reply){.virus = INSPECT_VIRUS_NOT_SCANNED};
+	unsigned tasks = inspect_tasks(session);
+	if (tasks == 0) {
+		return STAGE_DONE;
+	}
+	const struct content_options *content = config_settings(session->config, SECTION_CONTENT);
+	uint64_t deadline = clock_now() + content->deadline;
+	if (deadline > session->deadline) {
+		deadline = session->deadline;
+	}
+	struct inspect_request request = {
+		.tasks = tasks,
+		.message_fd = message_fd(session->message),
+		.message_size = message_size(session->message),
+		.now = session->now,
+		.deadline_ms = (uint32_t)clock_poll_timeout(deadline),
+		.keys = &session->keys,
+	};
+	session->pool_result =
+		pool_inspect(engine_pool(session->engine), &request, deadline, session->arena, &session->inspection);
+	if (session->pool_result != POOL_OK) {
+		inspect_reply_failed(session);
+		session_find(session, &codes[0], pool_result_text(session->pool_result), NULL);
+	}
+	return STAGE_DONE;
+}
+
+const struct stage stage_inspect = {
+	.section = {.name = "inspect",
+                .help = "The content workers' answer; the options of the workers are in content { }.",
+                .codes = codes,
+                .mode = MODE_ENFORCE},
+	.inbound = true,
+	.outbound = true,
+	.on = {[PHASE_END] = inspect_end},
+};

@@ -1,0 +1,15 @@
+/* stage_list: the stages by name, for stages.c and for a stage that asks whether another one runs. */
+#ifndef MAILREEVE_PIPELINE_STAGE_LIST_H
+#define MAILREEVE_PIPELINE_STAGE_LIST_H
+
+#include "lib/pipeline/stage.h"
+
+extern const struct stage stage_message; /* size, header, disk: stage_message.c */
+extern const struct stage stage_spf;     /* stage_spf.c, and so on */
+extern const struct stage stage_dkim;
+extern const struct stage stage_inspect;
+extern const struct stage stage_dmarc;
+extern const struct stage stage_virus;
+extern const struct stage stage_authres;
+
+#endif

@@ -1,0 +1,34 @@
+#include "lib/pipeline/stages.h"
+
+#include "lib/pipeline/session.h"
+#include "lib/pipeline/stage_list.h"
+#include "lib/policy/globals.h"
+
+const struct stage *const stages[] = {
+	&stage_message, &stage_spf, &stage_dkim, &stage_inspect, &stage_dmarc, &stage_virus, &stage_authres,
+};
+
+enum { STAGES_COUNT = sizeof stages / sizeof *stages };
+_Static_assert((int)STAGES_COUNT <= (int)SESSION_MAX_STAGES, "session->stages_done and stage_ns hold every stage");
+
+const size_t stages_count = STAGES_COUNT;
+
+static const struct section *const sections[] = {
+	[SECTION_GLOBALS] = &globals_section,
+	[SECTION_DNS] = &dns_section,
+	[SECTION_CONTENT] = &content_section,
+	&stage_message.section,
+	&stage_spf.section,
+	&stage_dkim.section,
+	&stage_inspect.section,
+	&stage_dmarc.section,
+	&stage_virus.section,
+	&stage_authres.section,
+};
+_Static_assert(sizeof sections / sizeof *sections == SECTION_FIRST_STAGE + STAGES_COUNT, "one section for each stage");
+
+const struct section *const *stages_sections(size_t *count_r)
+{
+	*count_r = sizeof sections / sizeof *sections;
+	return sections;
+}

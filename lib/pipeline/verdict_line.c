@@ -1,0 +1,102 @@
+#include "lib/pipeline/verdict_line.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+enum { VALUE_MAX = 256 };
+
+static void line_text(struct session *session, struct strbuf *line, const char *key, const char *value)
+{
+	const char *safe = text_escape(session->arena, slice_from(value), "\"", false, VALUE_MAX);
+	const char *quote = safe[0] == '\0' || strpbrk(safe, " =") != NULL ? "\"" : "";
+	strbuf_printf(line, " %s=%s%s%s", key, quote, safe, quote);
+}
+
+static void line_dkim(struct session *session, struct strbuf *line)
+{
+	for (size_t i = 0; i < session->inspection.signature_count; i++) {
+		const struct inspect_signature *signature = &session->inspection.signatures[i];
+		line_text(session, line, "dkim",
+		          arena_printf(session->arena, "%s(%s)", auth_result_name(signature->result), signature->domain));
+	}
+}
+
+static void line_findings(struct session *session, struct strbuf *line)
+{
+	struct strbuf codes;
+	strbuf_init(&codes, session->arena);
+	for (size_t i = 0; i < session->finding_count; i++) {
+		strbuf_printf(&codes, "%s%s", i == 0 ? "" : ",", session->findings[i]->code->code);
+	}
+	if (codes.len > 0) {
+		strbuf_printf(line, " findings=%s", codes.data);
+	}
+}
+
+static const char *virus_text(const struct inspect_reply *reply)
+{
+	switch (reply->virus) {
+	case INSPECT_VIRUS_NOT_SCANNED:
+		return "not-scanned";
+	case INSPECT_VIRUS_CLEAN:
+		return "clean";
+	case INSPECT_VIRUS_FOUND:
+		return reply->virus_name;
+	case INSPECT_VIRUS_LIMIT:
+		return "limit";
+	case INSPECT_VIRUS_ERROR:
+		return "error";
+	case INSPECT_VIRUS_NO_DATABASE:
+		return "no-database";
+	}
+	return NULL;
+}
+
+const char *verdict_line(struct session *session)
+{
+	struct strbuf line;
+	char client[IP_TEXT_SIZE];
+	ip_format(&session->client, client);
+	strbuf_init(&line, session->arena);
+	const char *queue_id = session->queue_id[0] == '\0' ? "NOQUEUE" : session->queue_id;
+	strbuf_printf(&line, "%s: verdict=%s id=%s direction=%s client=%s",
+	              text_escape(session->arena, slice_from(queue_id), " :", false, 64),
+	              verdict_action_name(session->verdict.action), session->support_id, direction_name(session->direction),
+	              client);
+	line_text(session, &line, "name", session->client_name);
+	line_text(session, &line, "helo", session->helo);
+	if (session->auth_user[0] != '\0') {
+		line_text(session, &line, "auth", session->auth_user);
+	}
+	line_text(session, &line, "from", arena_printf(session->arena, "<%s>", session->mail_from.text));
+	if (session->recipient_count > 0) {
+		line_text(session, &line, "rcpt", arena_printf(session->arena, "<%s>", session->recipients[0].address.text));
+	}
+	strbuf_printf(&line, " nrcpt=%zu size=%llu", session->recipient_count,
+	              session->message == NULL ? 0ULL : (unsigned long long)message_size(session->message));
+	if (session->spf_known) {
+		strbuf_printf(&line, " spf=%s", auth_result_name(session->spf.result));
+	}
+	line_dkim(session, &line);
+	if (session->dmarc_known) {
+		line_text(session, &line, "dmarc",
+		          arena_printf(session->arena, "%s(%s)", auth_result_name(session->dmarc.result), session->dmarc.domain));
+	}
+	line_text(session, &line, "virus", virus_text(&session->inspection));
+	line_findings(session, &line);
+	if (session->verdict.reason != NULL) {
+		line_text(session, &line, "reason", session->verdict.reason->code->code);
+		line_text(session, &line, "detail", session->verdict.reason->detail);
+	}
+	if (session->verdict.text != NULL) {
+		line_text(session, &line, "reply",
+		          arena_printf(session->arena, "%u %s", session->verdict.code, session->verdict.enhanced));
+	}
+	strbuf_printf(&line, " ms=%llu", (unsigned long long)(session->elapsed_ns / CLOCK_NS_PER_MS));
+	return line.data;
+}
+
+void verdict_line_log(struct session *session)
+{
+	log_info("%s", verdict_line(session));
+}

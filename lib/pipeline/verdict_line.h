@@ -1,0 +1,12 @@
+/* verdict_line: the one line of log for each message. */
+#ifndef MAILREEVE_PIPELINE_VERDICT_LINE_H
+#define MAILREEVE_PIPELINE_VERDICT_LINE_H
+
+#include "lib/pipeline/session.h"
+
+/* "QUEUEID: verdict=... id=... ..." : key=value, values with blanks or quotes in double quotes, all bytes from the
+ * network escaped, recipients beyond the first only counted. In the session's arena. */
+const char *verdict_line(struct session *session);
+void verdict_line_log(struct session *session);
+
+#endif

@@ -1,0 +1,86 @@
+#include "lib/policy/policy.h"
+
+#include <stddef.h>
+
+/* What the finding may do under its stage's mode. */
+static enum action_kind policy_kind(const struct config *config, const struct finding *finding)
+{
+	enum action_kind kind = finding->action.kind;
+	switch (config_mode(config, config_section_of(config, finding->code))) {
+	case MODE_OFF:
+	case MODE_OBSERVE:
+		return ACTION_IGNORE;
+	case MODE_TAG:
+		return kind > ACTION_TAG ? ACTION_TAG : kind;
+	case MODE_ENFORCE:
+		break;
+	}
+	return kind;
+}
+
+static enum verdict_action policy_verdict_action(enum action_kind kind)
+{
+	switch (kind) {
+	case ACTION_IGNORE:
+	case ACTION_SCORE:
+		break;
+	case ACTION_TAG:
+		return VERDICT_TAG;
+	case ACTION_QUARANTINE:
+		return VERDICT_QUARANTINE;
+	case ACTION_TEMPFAIL:
+		return VERDICT_TEMPFAIL;
+	case ACTION_DISCARD:
+		return VERDICT_DISCARD;
+	case ACTION_REJECT:
+		return VERDICT_REJECT;
+	}
+	return VERDICT_ACCEPT;
+}
+
+/* The reply of RFC 5321 4.2 that goes with the enhanced status code: the mail system's own trouble (RFC 3463 X.3.Y: too
+ * large, full) is 452 or 552, everything else 451 or 550. */
+static void policy_reply(const char *support_id, struct arena *arena, struct verdict *verdict)
+{
+	const struct finding *reason = verdict->reason;
+	const char *text = reason->reply != NULL ? reason->reply : reason->code->reply;
+	bool temporary = verdict->action == VERDICT_TEMPFAIL;
+	bool system = reason->code->status[0] == '3';
+	verdict->code = temporary ? (system ? 452 : 451) : (system ? 552 : 550);
+	verdict->enhanced = arena_printf(arena, "%c.%s", temporary ? '4' : '5', reason->code->status);
+	verdict->text = arena_printf(arena, "%s (support id %s)", text, support_id);
+}
+
+void policy_judge(const struct config *config, enum direction direction, struct finding *const *findings, size_t count,
+                  int recipient, const char *support_id, struct arena *arena, struct verdict *verdict_r)
+{
+	enum action_kind strictest = ACTION_IGNORE;
+	*verdict_r = (struct verdict){.action = VERDICT_ACCEPT};
+	for (size_t i = 0; i < count; i++) {
+		struct finding *finding = findings[i];
+		if (recipient != FINDING_ALL_RECIPIENTS && finding->recipient != FINDING_ALL_RECIPIENTS &&
+		    finding->recipient != recipient) {
+			continue;
+		}
+		finding->action = config_action(config, direction, finding->code);
+		enum action_kind kind = finding->effective = policy_kind(config, finding);
+		if (kind == ACTION_SCORE) {
+			verdict_r->score += finding->action.score;
+		} else if (kind > strictest) {
+			strictest = kind;
+			verdict_r->reason = finding;
+		}
+	}
+	verdict_r->action = policy_verdict_action(strictest);
+	switch (verdict_r->action) {
+	case VERDICT_ACCEPT:
+	case VERDICT_TAG:
+	case VERDICT_DISCARD:
+		break;
+	case VERDICT_QUARANTINE:
+	case VERDICT_TEMPFAIL:
+	case VERDICT_REJECT:
+		policy_reply(support_id, arena, verdict_r);
+		break;
+	}
+}
