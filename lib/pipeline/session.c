@@ -74,7 +74,7 @@ static const char *session_authserv_id(struct session *session, const char *of_m
 	if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0') {
 		return "localhost";
 	}
-	return connection_text(session, host);
+	return arena_strdup(session->connection, host);
 }
 
 static bool session_from_own_network(const struct session *session)
@@ -246,6 +246,13 @@ void session_body(struct session *session, const void *data, size_t n)
 	session_note(session, message_add_body(session->message, data, n));
 }
 
+void session_load(struct session *session, struct slice bytes)
+{
+	transaction_open_message(session);
+	session_note(session, message_load(session->message, bytes));
+	pipeline_advance(session, PHASE_HEADERS);
+}
+
 const struct headers *session_headers(const struct session *session)
 {
 	static const struct headers none;
@@ -361,7 +368,9 @@ const struct verdict *session_end(struct session *session)
 	if (session->message == NULL) {
 		session_headers_end(session);
 	}
-	session_note(session, message_seal(session->message));
+	if (message_fd(session->message) < 0) {
+		session_note(session, message_seal(session->message));
+	}
 	const struct verdict *verdict = session_decide(session);
 	verdict_line_log(session);
 	return verdict;

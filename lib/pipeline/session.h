@@ -43,7 +43,7 @@ struct session {
 	struct lookups *lookups;
 
 	/* The connection. Strings are never NULL. */
-	struct ip client;         /* IP_UNKNOWN: local submission, or explain without --client */
+	struct ip client;         /* IP_UNKNOWN: explain without --client */
 	const char *client_name;  /* verified by the MTA, "" or "[192.0.2.1]" when it has none */
 	char helo[SESSION_HELO_SIZE]; /* the last one */
 	const char *authserv_id;
@@ -85,7 +85,7 @@ struct session {
 struct session *session_create(struct engine *engine);
 void session_destroy(struct session *session); /* takes NULL; ends an unfinished transaction */
 
-/* client NULL: unknown (local submission). host may be NULL. authserv_id: the MTA's name or NULL. */
+/* client NULL: unknown; for local submission the milter gives 127.0.0.1. host may be NULL. authserv_id: the MTA's name or NULL. */
 void session_connect(struct session *session, const struct ip *client, const char *host, const char *authserv_id);
 void session_helo(struct session *session, const char *helo);
 void session_tls(struct session *session, const char *version, const char *cipher); /* NULL: none */
@@ -100,6 +100,8 @@ enum session_rcpt_result session_rcpt(struct session *session, const char *path)
 void session_header(struct session *session, struct slice name, struct slice value);
 void session_headers_end(struct session *session);
 void session_body(struct session *session, const void *data, size_t n);
+/* Instead of these three: a whole message from a file, see message_load(). */
+void session_load(struct session *session, struct slice bytes);
 
 /* Blocks until the verdict (session->verdict, recipients[].verdict, edits) at the latest by the message deadline. Writes
  * the verdict line to the log. The transaction's data stay readable until the next session_mail(), session_abort() or

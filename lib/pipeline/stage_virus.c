@@ -21,7 +21,7 @@ static const struct finding_code codes[] = {
 	{.code = NULL},
 };
 
-static const struct option options[] = {
+static const struct option_row options[] = {
 	{.name = "databases",
      .type = OPTION_STRINGS,
      .offset = offsetof(struct virus_settings, databases),

@@ -33,7 +33,7 @@ struct option_word {
 	int value;
 };
 
-struct option {
+struct option_row {
 	const char *name; /* NULL ends the table */
 	enum option_type type;
 	size_t offset;
@@ -47,7 +47,7 @@ struct option {
 struct section {
 	const char *name;
 	const char *help;             /* one or two sentences */
-	const struct option *options; /* may be NULL */
+	const struct option_row *options; /* may be NULL */
 	size_t settings_size;         /* of the struct that the rows fill */
 	/* A stage's findings, ended by .code NULL; NULL where the section is no stage. A section with codes gets the option
 	 * `mode` (off, observe, tag, enforce; default `mode`) on top of its rows. */
