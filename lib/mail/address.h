@@ -37,7 +37,7 @@ enum author_status {
 };
 struct author {
 	enum author_status status;
-	struct address address; /* the first mailbox that has a domain, for AUTHOR_OK and AUTHOR_MANY_DOMAINS */
+	struct address address; /* the first mailbox that could be read, else all "" */
 };
 struct headers;
 void author_find(struct arena *arena, const struct headers *headers, struct author *author_r);

@@ -1,0 +1,15 @@
+/* explain: how a judged session is shown. */
+#ifndef MAILREEVE_CTL_EXPLAIN_H
+#define MAILREEVE_CTL_EXPLAIN_H
+
+#include "lib/pipeline/session.h"
+
+#include <stdio.h>
+
+/* One JSON object on one line; mailreeve(1) lists the keys. file NULL: the envelope alone. */
+void explain_json(struct session *session, const char *file, FILE *out);
+
+/* For people: each stage, what it found, how long it took, what it means for the verdict. */
+void explain_table(struct session *session, const char *file, FILE *out);
+
+#endif

@@ -1,0 +1,249 @@
+#include "ctl/explain.h"
+
+#include "lib/pipeline/pipeline.h"
+#include "lib/pipeline/stage_list.h"
+#include "lib/pipeline/stages.h"
+
+enum { TEXT_MAX = 400, WIDTH = 100, FOUND_COLUMN = 24 };
+
+static const char *safe(struct session *session, const char *text)
+{
+	return text_escape(session->arena, slice_from(text), "", true, TEXT_MAX);
+}
+
+/* Text broken at blanks to fit WIDTH; it starts at `column`, later lines at `indent`. */
+static void print_wrapped(FILE *out, const char *text, int indent, int column)
+{
+	while (*text != '\0') {
+		int word = (int)strcspn(text, " ");
+		if (column > indent && column + word > WIDTH) {
+			fprintf(out, "\n%*s", indent, "");
+			column = indent;
+		}
+		fprintf(out, "%.*s", word, text);
+		text += word;
+		column += word;
+		if (*text == ' ') {
+			fputc(' ', out);
+			text++;
+			column++;
+		}
+	}
+	fputc('\n', out);
+}
+
+static const char *spf_text(struct session *session)
+{
+	const struct spf_verdict *spf = &session->spf;
+	struct strbuf text;
+	strbuf_init(&text, session->arena);
+	strbuf_printf(&text, "%s", auth_result_name(spf->result));
+	if (spf->domain[0] != '\0') {
+		strbuf_printf(&text, " for %s%s", spf->domain, spf->scope == SPF_SCOPE_HELO ? " (HELO)" : "");
+	}
+	if (spf->mechanism != NULL) {
+		strbuf_printf(&text, ", by \"%s\"", spf->mechanism);
+	}
+	if (spf->problem != NULL) {
+		strbuf_printf(&text, ": %s", spf->problem);
+	}
+	if (spf->explanation != NULL) {
+		strbuf_printf(&text, "; the domain says: %s", spf->explanation);
+	}
+	return text.data;
+}
+
+static const char *dkim_text(struct session *session)
+{
+	struct strbuf text;
+	strbuf_init(&text, session->arena);
+	for (size_t i = 0; i < session->inspection.signature_count; i++) {
+		const struct inspect_signature *signature = &session->inspection.signatures[i];
+		strbuf_printf(&text, "%s%s for %s (%s, %s)", i == 0 ? "" : "; ", auth_result_name(signature->result),
+		              signature->domain, signature->selector, signature->algorithm);
+		if (signature->problem != NULL) {
+			strbuf_printf(&text, ": %s", signature->problem);
+		}
+	}
+	return text.len == 0 ? "no signature" : text.data;
+}
+
+static const char *dmarc_text(struct session *session)
+{
+	const struct dmarc_verdict *dmarc = &session->dmarc;
+	struct strbuf text;
+	strbuf_init(&text, session->arena);
+	strbuf_printf(&text, "%s", auth_result_name(dmarc->result));
+	if (dmarc->domain[0] != '\0') {
+		strbuf_printf(&text, " for %s", dmarc->domain);
+	}
+	if (dmarc->record != NULL) {
+		strbuf_printf(&text, ", policy %s%s at %s", dmarc_policy_name(dmarc->policy), dmarc->testing ? " (testing)" : "",
+		              dmarc->policy_domain);
+	}
+	if (dmarc->spf_alignment != DMARC_NOT_ALIGNED) {
+		strbuf_add_text(&text, ", SPF aligned");
+	}
+	if (dmarc->dkim_alignment != DMARC_NOT_ALIGNED) {
+		strbuf_printf(&text, ", DKIM aligned (%s)", dmarc->dkim_domain);
+	}
+	if (dmarc->problem != NULL) {
+		strbuf_printf(&text, ": %s", dmarc->problem);
+	}
+	return text.data;
+}
+
+static const char *virus_text(struct session *session)
+{
+	const struct inspect_reply *reply = &session->inspection;
+	const char *with = arena_printf(session->arena, "(%u signatures)", reply->signatures_loaded);
+	switch (reply->virus) {
+	case INSPECT_VIRUS_NOT_SCANNED:
+		return "not scanned";
+	case INSPECT_VIRUS_CLEAN:
+		return arena_printf(session->arena, "nothing found %s", with);
+	case INSPECT_VIRUS_FOUND:
+		return arena_printf(session->arena, "found %s %s", reply->virus_name, with);
+	case INSPECT_VIRUS_LIMIT:
+		return arena_printf(session->arena, "not fully scanned: %s", reply->virus_name);
+	case INSPECT_VIRUS_ERROR:
+		return arena_printf(session->arena, "not scanned: %s", reply->virus_problem);
+	case INSPECT_VIRUS_NO_DATABASE:
+		return "not scanned: no signatures are loaded";
+	}
+	return NULL;
+}
+
+static const char *stage_text(struct session *session, const struct stage *stage)
+{
+	if (!pipeline_runs(session, stage)) {
+		return session->direction == DIRECTION_OUTBOUND && !stage->outbound ? "not for outbound mail" : "off";
+	}
+	if (stage == &stage_spf) {
+		return spf_text(session);
+	}
+	if (session->message == NULL) {
+		return stage == &stage_authres ? "one field to add" : "no message";
+	}
+	if (stage == &stage_dkim) {
+		return dkim_text(session);
+	}
+	if (stage == &stage_dmarc) {
+		return dmarc_text(session);
+	}
+	if (stage == &stage_virus) {
+		return virus_text(session);
+	}
+	if (stage == &stage_inspect) {
+		return session->pool_result == POOL_OK ? "answered" : pool_result_text(session->pool_result);
+	}
+	if (stage == &stage_message) {
+		return arena_printf(session->arena, "%llu bytes, %zu header fields",
+		                    (unsigned long long)message_size(session->message), session_headers(session)->count);
+	}
+	return session->authres == NULL ? "nothing to add" : "one field to add";
+}
+
+static void print_finding(struct session *session, const struct finding *finding, FILE *out)
+{
+	const char *action = action_kind_name(finding->effective);
+	if (finding->effective != finding->action.kind) {
+		action = arena_printf(session->arena, "%s (would %s)", action, action_kind_name(finding->action.kind));
+	}
+	const char *line = arena_printf(session->arena, "%s -> %s%s%s", finding->code->code, action,
+	                                finding->detail[0] == '\0' ? "" : ": ", finding->detail);
+	fprintf(out, "%*s", FOUND_COLUMN, "* ");
+	print_wrapped(out, line, FOUND_COLUMN + 2, FOUND_COLUMN);
+}
+
+static void print_stage(struct session *session, size_t i, FILE *out)
+{
+	const struct stage *stage = stages[i];
+	enum stage_mode mode = config_mode(session->config, SECTION_FIRST_STAGE + i);
+	const char *text = safe(session, stage_text(session, stage));
+	if (mode == MODE_OBSERVE || mode == MODE_TAG) {
+		text = arena_printf(session->arena, "%s [%s]", text, stage_mode_name(mode));
+	}
+	char took[24] = "";
+	if (pipeline_runs(session, stage)) {
+		snprintf(took, sizeof took, "%.2f ms", (double)session->stage_ns[i] / 1e6);
+	}
+	fprintf(out, "  %-8s %11s  ", stage->section.name, took);
+	print_wrapped(out, text, FOUND_COLUMN, FOUND_COLUMN);
+	for (size_t k = 0; k < session->finding_count; k++) {
+		const struct finding *finding = session->findings[k];
+		if (config_section_of(session->config, finding->code) == SECTION_FIRST_STAGE + i) {
+			print_finding(session, finding, out);
+		}
+	}
+}
+
+static void print_envelope(struct session *session, const char *file, FILE *out)
+{
+	char client[IP_TEXT_SIZE];
+	struct strbuf line;
+	strbuf_init(&line, session->arena);
+	ip_format(&session->client, client);
+	strbuf_printf(&line, "%s: client %s", direction_name(session->direction), client);
+	if (session->client_name[0] != '\0') {
+		strbuf_printf(&line, " (%s)", safe(session, session->client_name));
+	}
+	strbuf_printf(&line, ", HELO %s, from <%s>", session->helo[0] == '\0' ? "none" : safe(session, session->helo),
+	              safe(session, session->mail_from.text));
+	for (size_t i = 0; i < session->recipient_count && i < 3; i++) {
+		strbuf_printf(&line, "%s<%s>", i == 0 ? " to " : ", ", safe(session, session->recipients[i].address.text));
+	}
+	if (session->recipient_count > 3) {
+		strbuf_printf(&line, " and %zu more", session->recipient_count - 3);
+	}
+	fprintf(out, "%s\n  ", file == NULL ? "(the envelope alone)" : safe(session, file));
+	print_wrapped(out, line.data, 4, 2);
+	fprintf(out, "\n  %-8s %11s  %s\n", "stage", "time", "what it found");
+}
+
+static void print_edit(struct session *session, const struct edit *edit, FILE *out)
+{
+	if (edit->kind == EDIT_DELETE_HEADER) {
+		fprintf(out, "  - %s #%zu\n", edit->name, edit->index);
+		return;
+	}
+	fprintf(out, "  + %s: ", edit->name);
+	struct slice rest = slice_from(edit->value);
+	struct slice line;
+	for (bool first = true; slice_split(&rest, '\n', &line); first = false) {
+		line = slice_trim(line);
+		fprintf(out, "%s%s\n", first ? "" : "        ", text_escape(session->arena, line, "", true, TEXT_MAX));
+	}
+}
+
+static void print_verdict(struct session *session, FILE *out)
+{
+	static const char *const words[] = {
+		[VERDICT_ACCEPT] = "ACCEPT",     [VERDICT_TAG] = "TAG",         [VERDICT_QUARANTINE] = "QUARANTINE",
+		[VERDICT_TEMPFAIL] = "TEMPFAIL", [VERDICT_DISCARD] = "DISCARD", [VERDICT_REJECT] = "REJECT",
+	};
+	const struct verdict *verdict = &session->verdict;
+	fprintf(out, "\n  verdict: %s", words[verdict->action]);
+	if (verdict->reason != NULL) {
+		fprintf(out, " because of %s", verdict->reason->code->code);
+	}
+	fprintf(out, ", after %.1f ms\n", (double)session->elapsed_ns / 1e6);
+	if (verdict->action == VERDICT_REJECT || verdict->action == VERDICT_TEMPFAIL) {
+		fprintf(out, "  reply:   ");
+		print_wrapped(out, arena_printf(session->arena, "%u %s %s", verdict->code, verdict->enhanced, verdict->text), 11,
+		              11);
+	}
+	for (size_t i = 0; i < session->edit_count; i++) {
+		print_edit(session, &session->edits[i], out);
+	}
+	fputc('\n', out);
+}
+
+void explain_table(struct session *session, const char *file, FILE *out)
+{
+	print_envelope(session, file, out);
+	for (size_t i = 0; i < stages_count; i++) {
+		print_stage(session, i, out);
+	}
+	print_verdict(session, out);
+}

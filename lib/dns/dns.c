@@ -1,0 +1,108 @@
+#include "lib/base/clock.h"
+#include "lib/dns/source.h"
+
+#include <stdlib.h>
+
+void dns_settings_default(struct dns_settings *settings_r)
+{
+	*settings_r = (struct dns_settings){
+		.timeout_ns = 10 * CLOCK_NS_PER_S,
+		.cache_bytes = (size_t)32 << 20,
+		.ttl_max = 86400,
+		.ttl_negative_max = 3600,
+		.pending_max = 2000,
+	};
+}
+
+struct dns *dns_open_resolver(const struct dns_settings *settings, char **error_r)
+{
+	struct dns *dns = calloc(1, sizeof *dns);
+	if (dns == NULL) {
+		abort();
+	}
+	dns->cache = dns_cache_create(settings);
+	dns->resolver = dns_resolver_start(settings, dns->cache, error_r);
+	if (dns->resolver == NULL) {
+		dns_close(dns);
+		return NULL;
+	}
+	return dns;
+}
+
+struct dns *dns_open_zone(const char *path, char **error_r)
+{
+	struct dns *dns = calloc(1, sizeof *dns);
+	if (dns == NULL) {
+		abort();
+	}
+	dns->zone = dns_zone_load(path, error_r);
+	if (dns->zone == NULL) {
+		dns_close(dns);
+		return NULL;
+	}
+	return dns;
+}
+
+void dns_close(struct dns *dns)
+{
+	if (dns == NULL) {
+		return;
+	}
+	dns_resolver_stop(dns->resolver);
+	dns_cache_destroy(dns->cache);
+	dns_zone_destroy(dns->zone);
+	free(dns);
+}
+
+void dns_get_statistics(struct dns *dns, struct dns_statistics *statistics_r)
+{
+	*statistics_r = (struct dns_statistics){.questions = 0};
+	if (dns->cache != NULL) {
+		dns_cache_count(dns->cache, statistics_r);
+		statistics_r->pending = dns_resolver_pending(dns->resolver);
+	}
+}
+
+const char *dns_type_name(enum dns_type type)
+{
+	switch (type) {
+	case DNS_TYPE_A:
+		return "A";
+	case DNS_TYPE_NS:
+		return "NS";
+	case DNS_TYPE_CNAME:
+		return "CNAME";
+	case DNS_TYPE_SOA:
+		return "SOA";
+	case DNS_TYPE_PTR:
+		return "PTR";
+	case DNS_TYPE_MX:
+		return "MX";
+	case DNS_TYPE_TXT:
+		return "TXT";
+	case DNS_TYPE_AAAA:
+		return "AAAA";
+	case DNS_TYPE_DS:
+		return "DS";
+	case DNS_TYPE_DNSKEY:
+		return "DNSKEY";
+	case DNS_TYPE_TLSA:
+		return "TLSA";
+	}
+	return "?";
+}
+
+const char *dns_status_name(enum dns_status status)
+{
+	switch (status) {
+	case DNS_FOUND:
+		return "found";
+	case DNS_NODATA:
+		return "nodata";
+	case DNS_NXDOMAIN:
+		return "nxdomain";
+	case DNS_TEMPORARY:
+		return "temporary";
+	}
+	return "?";
+}

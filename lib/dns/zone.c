@@ -1,0 +1,381 @@
+/* Answers from a master file. libldns reads the records; the two directives are ours. */
+#include "lib/base/ip.h"
+#include "lib/dns/name.h"
+#include "lib/dns/source.h"
+
+#include <errno.h>
+#include <ldns/ldns.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+enum { FILE_MAX = 64 << 20, CNAME_MAX = 8 };
+
+struct zone_record {
+	struct zone_record *next;
+	enum dns_type type;
+	uint32_t ttl;
+	struct slice rdata;
+};
+
+struct zone_fault {
+	struct zone_fault *next;
+	int type; /* enum dns_type; 0: every type that has no records */
+	const char *problem;
+};
+
+struct zone_node {
+	const char *name;
+	struct zone_record *records; /* in the order of the file */
+	struct zone_fault *faults;
+};
+
+struct dns_zone {
+	struct arena *arena;
+	struct zone_node *nodes; /* sorted by name once the file is read; names above one that is there are there too */
+	size_t count, capacity;
+};
+
+static int node_compare(const void *a, const void *b)
+{
+	const struct zone_node *x = a;
+	const struct zone_node *y = b;
+	return strcmp(x->name, y->name);
+}
+
+static struct zone_node *zone_find(const struct dns_zone *zone, const char *name)
+{
+	struct zone_node key = {.name = name};
+	return bsearch(&key, zone->nodes, zone->count, sizeof key, node_compare);
+}
+
+static struct zone_node *zone_add_node(struct dns_zone *zone, const char *name)
+{
+	if (zone->count == zone->capacity) {
+		zone->capacity = zone->capacity == 0 ? 64 : zone->capacity * 2;
+		zone->nodes = reallocarray(zone->nodes, zone->capacity, sizeof *zone->nodes);
+		if (zone->nodes == NULL) {
+			abort();
+		}
+	}
+	zone->nodes[zone->count] = (struct zone_node){.name = arena_strdup(zone->arena, name)};
+	return &zone->nodes[zone->count++];
+}
+
+/* Merges the nodes of one name: every line of the file has made its own. */
+static void zone_merge(struct dns_zone *zone)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < zone->count; i++) {
+		struct zone_node *node = &zone->nodes[i];
+		if (kept > 0 && strcmp(zone->nodes[kept - 1].name, node->name) == 0) {
+			struct zone_node *into = &zone->nodes[kept - 1];
+			struct zone_record **record = &into->records;
+			while (*record != NULL) {
+				record = &(*record)->next;
+			}
+			*record = node->records;
+			struct zone_fault **fault = &into->faults;
+			while (*fault != NULL) {
+				fault = &(*fault)->next;
+			}
+			*fault = node->faults;
+		} else {
+			zone->nodes[kept++] = *node;
+		}
+	}
+	zone->count = kept;
+}
+
+/* Sorts, keeping the order of equal names: their position breaks the tie. */
+struct zone_sort {
+	struct zone_node node;
+	size_t position;
+};
+
+static int sort_compare(const void *a, const void *b)
+{
+	const struct zone_sort *x = a;
+	const struct zone_sort *y = b;
+	int order = strcmp(x->node.name, y->node.name);
+	return order != 0 ? order : x->position < y->position ? -1 : 1;
+}
+
+static void zone_sort(struct dns_zone *zone)
+{
+	size_t written = zone->count;
+	for (size_t i = 0; i < written; i++) {
+		const char *name = zone->nodes[i].name;
+		while ((name = strchr(name, '.')) != NULL) {
+			zone_add_node(zone, ++name);
+		}
+	}
+	struct zone_sort *order = calloc(zone->count + 1, sizeof *order);
+	if (order == NULL) {
+		abort();
+	}
+	for (size_t i = 0; i < zone->count; i++) {
+		order[i] = (struct zone_sort){zone->nodes[i], i};
+	}
+	qsort(order, zone->count, sizeof *order, sort_compare);
+	for (size_t i = 0; i < zone->count; i++) {
+		zone->nodes[i] = order[i].node;
+	}
+	free(order);
+	zone_merge(zone);
+}
+
+static void zone_add_record(struct dns_zone *zone, const ldns_rr *rr)
+{
+	char name[DNS_MAX_NAME_TEXT];
+	struct strbuf rdata;
+	const ldns_rdf *owner = ldns_rr_owner(rr);
+	if (dns_name_from_wire((struct slice){(const char *)ldns_rdf_data(owner), ldns_rdf_size(owner)}, name) == 0) {
+		return;
+	}
+	strbuf_init(&rdata, zone->arena);
+	for (size_t i = 0; i < ldns_rr_rd_count(rr); i++) {
+		const ldns_rdf *field = ldns_rr_rdf(rr, i);
+		strbuf_add(&rdata, ldns_rdf_data(field), ldns_rdf_size(field));
+	}
+	struct zone_record *record = arena_alloc(zone->arena, sizeof *record);
+	record->type = (enum dns_type)ldns_rr_get_type(rr);
+	record->ttl = ldns_rr_ttl(rr);
+	record->rdata = (struct slice){rdata.data, rdata.len};
+	zone_add_node(zone, name)->records = record;
+}
+
+static bool directive_type(struct slice word, int *type_r)
+{
+	char text[16];
+	*type_r = 0;
+	if (word.len == 0) {
+		return true;
+	}
+	if (word.len >= sizeof text) {
+		return false;
+	}
+	memcpy(text, word.data, word.len);
+	text[word.len] = '\0';
+	*type_r = (int)ldns_get_rr_type_by_name(text);
+	return *type_r != 0;
+}
+
+static struct slice next_word(struct slice *line)
+{
+	*line = slice_trim(*line);
+	size_t n = 0;
+	while (n < line->len && line->data[n] != ' ' && line->data[n] != '\t') {
+		n++;
+	}
+	struct slice word = {line->data, n};
+	*line = (struct slice){line->data + n, line->len - n};
+	return word;
+}
+
+/* "$SERVFAIL name [type]" or "$TIMEOUT name [type]": 1; no such directive: 0; a bad one: -1. */
+static int zone_directive(struct dns_zone *zone, struct slice line)
+{
+	char name[DNS_MAX_NAME_TEXT];
+	int type;
+	line.len = slice_find(line, ';', 0);
+	struct slice word = next_word(&line);
+	bool servfail = slice_equal_nocase(word, SLICE_LITERAL("$SERVFAIL"));
+	if (!servfail && !slice_equal_nocase(word, SLICE_LITERAL("$TIMEOUT"))) {
+		return 0;
+	}
+	struct slice owner = next_word(&line);
+	struct slice type_word = next_word(&line);
+	if (!dns_name_normalise(owner, name) || !directive_type(type_word, &type) || slice_trim(line).len > 0) {
+		return -1;
+	}
+	struct zone_fault *fault = arena_alloc(zone->arena, sizeof *fault);
+	fault->type = type;
+	fault->problem = servfail ? "SERVFAIL" : "timeout";
+	zone_add_node(zone, name)->faults = fault;
+	return 1;
+}
+
+/* Carries out our directives and blanks their lines, so that libldns counts lines as the file has them. */
+static int zone_directives(struct dns_zone *zone, char *text, size_t size)
+{
+	int number = 1;
+	for (size_t at = 0; at < size; number++) {
+		size_t end = slice_find((struct slice){text, size}, '\n', at);
+		int found = text[at] == '$' ? zone_directive(zone, (struct slice){text + at, end - at}) : 0;
+		if (found < 0) {
+			return number;
+		}
+		if (found > 0) {
+			memset(text + at, ' ', end - at);
+		}
+		at = end + 1;
+	}
+	return 0;
+}
+
+static ldns_status zone_records(struct dns_zone *zone, FILE *file, int *line)
+{
+	uint32_t ttl = 3600;
+	ldns_rdf *origin = ldns_dname_new_frm_str(".");
+	ldns_rdf *previous = NULL;
+	ldns_status status = LDNS_STATUS_OK;
+	*line = 1;
+	while (status == LDNS_STATUS_OK && !feof(file)) {
+		ldns_rr *rr = NULL;
+		status = ldns_rr_new_frm_fp_l(&rr, file, &ttl, &origin, &previous, line);
+		if (status == LDNS_STATUS_OK) {
+			zone_add_record(zone, rr);
+			ldns_rr_free(rr);
+		} else if (status == LDNS_STATUS_SYNTAX_EMPTY || status == LDNS_STATUS_SYNTAX_TTL ||
+		           status == LDNS_STATUS_SYNTAX_ORIGIN) {
+			status = LDNS_STATUS_OK;
+		}
+	}
+	ldns_rdf_deep_free(origin);
+	ldns_rdf_deep_free(previous);
+	return status;
+}
+
+static char *zone_read(const char *path, size_t *size_r)
+{
+	FILE *file = fopen(path, "re");
+	char *text = file == NULL ? NULL : malloc(FILE_MAX + 1);
+	if (text != NULL) {
+		*size_r = fread(text, 1, FILE_MAX + 1, file);
+		if (ferror(file) != 0 || *size_r > FILE_MAX) {
+			errno = ferror(file) != 0 ? errno : EFBIG;
+			free(text);
+			text = NULL;
+		}
+	}
+	int saved = errno;
+	if (file != NULL) {
+		fclose(file);
+	}
+	errno = saved;
+	return text;
+}
+
+/* NULL, or what is wrong. */
+static const char *zone_parse(struct dns_zone *zone, char *text, size_t size, int *line_r)
+{
+	*line_r = zone_directives(zone, text, size);
+	if (*line_r != 0) {
+		return "expected $SERVFAIL or $TIMEOUT, a name and perhaps a record type";
+	}
+	if (size == 0) {
+		return NULL;
+	}
+	FILE *file = fmemopen(text, size, "r");
+	if (file == NULL) {
+		return strerror(errno);
+	}
+	ldns_status status = zone_records(zone, file, line_r);
+	fclose(file);
+	return status == LDNS_STATUS_OK ? NULL : ldns_get_errorstr_by_id(status);
+}
+
+struct dns_zone *dns_zone_load(const char *path, char **error_r)
+{
+	size_t size = 0;
+	char *text = zone_read(path, &size);
+	int line = 0;
+	if (text == NULL) {
+		if (asprintf(error_r, "%s: %s", path, strerror(errno)) < 0) {
+			abort();
+		}
+		return NULL;
+	}
+	struct dns_zone *zone = calloc(1, sizeof *zone);
+	if (zone == NULL) {
+		abort();
+	}
+	zone->arena = arena_create(65536);
+	const char *problem = zone_parse(zone, text, size, &line);
+	free(text);
+	if (problem != NULL) {
+		if (asprintf(error_r, "%s:%d: %s", path, line, problem) < 0) {
+			abort();
+		}
+		dns_zone_destroy(zone);
+		return NULL;
+	}
+	zone_sort(zone);
+	return zone;
+}
+
+void dns_zone_destroy(struct dns_zone *zone)
+{
+	if (zone != NULL) {
+		arena_destroy(zone->arena);
+		free(zone->nodes);
+		free(zone);
+	}
+}
+
+/* The node of the name, or the wildcard that stands for it (RFC 4592); NULL: the name does not exist. */
+static const struct zone_node *zone_match(const struct dns_zone *zone, const char *name)
+{
+	const struct zone_node *node = zone_find(zone, name);
+	while (node == NULL && (name = strchr(name, '.')) != NULL) {
+		char wildcard[DNS_MAX_NAME_TEXT + 2];
+		name++;
+		snprintf(wildcard, sizeof wildcard, "*.%s", name);
+		node = zone_find(zone, wildcard);
+		if (zone_find(zone, name) != NULL) {
+			return node;
+		}
+	}
+	return node;
+}
+
+static size_t node_records(const struct zone_node *node, enum dns_type type, struct slice *rdata, uint32_t *ttl_r)
+{
+	size_t n = 0;
+	for (const struct zone_record *record = node->records; record != NULL && n < DNS_MAX_RECORDS; record = record->next) {
+		if (record->type == type) {
+			rdata[n++] = record->rdata;
+			*ttl_r = record->ttl;
+		}
+	}
+	return n;
+}
+
+static const char *node_fault(const struct zone_node *node, enum dns_type type, bool has_records)
+{
+	for (const struct zone_fault *fault = node->faults; fault != NULL; fault = fault->next) {
+		if (fault->type == (int)type || (fault->type == 0 && !has_records)) {
+			return fault->problem;
+		}
+	}
+	return NULL;
+}
+
+void dns_zone_answer(const struct dns_zone *zone, struct dns_entry *entry)
+{
+	struct slice rdata[DNS_MAX_RECORDS];
+	char name[DNS_MAX_NAME_TEXT];
+	uint32_t ttl = 3600;
+	snprintf(name, sizeof name, "%s", entry->name);
+	for (int hops = 0; hops <= CNAME_MAX; hops++) {
+		const struct zone_node *node = zone_match(zone, name);
+		if (node == NULL) {
+			dns_entry_set_negative(entry, DNS_NXDOMAIN, ttl, false);
+			return;
+		}
+		size_t count = node_records(node, entry->type, rdata, &ttl);
+		const char *fault = node_fault(node, entry->type, count > 0);
+		if (fault != NULL) {
+			dns_entry_set_temporary(entry, fault);
+			return;
+		}
+		struct slice target;
+		if (count > 0 || node_records(node, DNS_TYPE_CNAME, &target, &ttl) == 0) {
+			dns_entry_set_records(entry, rdata, count, ttl, false);
+			return;
+		}
+		dns_name_from_wire(target, name);
+	}
+	dns_entry_set_temporary(entry, "too many CNAMEs");
+}
