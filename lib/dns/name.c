@@ -104,3 +104,47 @@ size_t dns_name_from_wire(struct slice wire, char *text_r)
 	}
 	return 0;
 }
+
+const char *dns_type_name(enum dns_type type)
+{
+	switch (type) {
+	case DNS_TYPE_A:
+		return "A";
+	case DNS_TYPE_NS:
+		return "NS";
+	case DNS_TYPE_CNAME:
+		return "CNAME";
+	case DNS_TYPE_SOA:
+		return "SOA";
+	case DNS_TYPE_PTR:
+		return "PTR";
+	case DNS_TYPE_MX:
+		return "MX";
+	case DNS_TYPE_TXT:
+		return "TXT";
+	case DNS_TYPE_AAAA:
+		return "AAAA";
+	case DNS_TYPE_DS:
+		return "DS";
+	case DNS_TYPE_DNSKEY:
+		return "DNSKEY";
+	case DNS_TYPE_TLSA:
+		return "TLSA";
+	}
+	return "?";
+}
+
+const char *dns_status_name(enum dns_status status)
+{
+	switch (status) {
+	case DNS_FOUND:
+		return "found";
+	case DNS_NODATA:
+		return "nodata";
+	case DNS_NXDOMAIN:
+		return "nxdomain";
+	case DNS_TEMPORARY:
+		return "temporary";
+	}
+	return "?";
+}

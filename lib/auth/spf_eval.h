@@ -1,0 +1,57 @@
+/* spf_eval: one run of check_host(): the state shared by spf.c, which drives libspf2, and spf_match.c, which answers
+ * whether a mechanism matches. */
+#ifndef MAILREEVE_AUTH_SPF_EVAL_H
+#define MAILREEVE_AUTH_SPF_EVAL_H
+
+#include "lib/auth/spf.h"
+#include "lib/auth/spf_macro.h"
+#include "lib/auth/spf_record.h"
+
+enum { SPF_LOOKUPS_MAX = 10, SPF_VOID_MAX = 2, SPF_NAMES_MAX = 10, SPF_FRAMES_MAX = 16 };
+
+/* A record under evaluation: check_host() calling itself for include, or going on for redirect. */
+struct spf_frame {
+	const char *domain;
+	unsigned depth; /* of includes: 0 for the first record and those it redirects to */
+	struct spf_record record;
+	const struct spf_term *last; /* the last term of it that was looked up */
+	bool last_matched;
+};
+
+struct spf_eval {
+	const struct spf_request *request;
+	struct lookups *lookups;
+	struct arena *arena;
+	struct spf_macro_values values; /* domain and validated are set for each expansion */
+	unsigned terms;                 /* that cost a lookup so far */
+	unsigned voids;
+	bool pending; /* some answer is not there: the run is void */
+	bool stopped; /* result and problem say why: nothing is looked at any more */
+	enum auth_result result;
+	const char *problem;
+	size_t frame_count;
+	struct spf_frame frames[SPF_FRAMES_MAX];
+};
+
+/* Ends the run with this result, unless it is over already. */
+void spf_stop(struct spf_eval *eval, enum auth_result result, const char *problem);
+
+/* An answer, or NULL: pending, or a temporary error that ended the run. A void one is counted when `counted`. */
+const struct dns_answer *spf_ask(struct spf_eval *eval, const char *name, enum dns_type type, bool counted);
+
+/* The domain-spec of a term expanded for this frame (empty: the frame's domain); NULL when the run is over or pending. */
+const char *spf_target(struct spf_eval *eval, const struct spf_frame *frame, struct slice spec);
+
+/* Does the term (not all, include) match? False too when the run is over or pending. */
+bool spf_match(struct spf_eval *eval, const struct spf_frame *frame, const struct spf_term *term);
+
+/* Sets values.validated for %{p} in this frame (7.3); false while pending. */
+bool spf_set_validated(struct spf_eval *eval, const struct spf_frame *frame);
+
+/* Starts the lookups that the record will foreseeably need, without waiting (at most `budget` terms). */
+void spf_look_ahead(struct spf_eval *eval, const struct spf_frame *frame, unsigned *budget, unsigned depth);
+
+/* The SPF record among the TXT records of an answer (4.5): how many there are; the last one in *text_r. */
+size_t spf_select(const struct dns_answer *answer, struct slice *text_r);
+
+#endif
