@@ -35,6 +35,6 @@ struct dkim_keys {
 /* Reads the signatures' d=, s= and q=; asks nothing. */
 void dkim_keys_collect(struct arena *arena, const struct headers *headers, struct dkim_keys *keys_r);
 /* Asks for all of them at once; false while one is pending. */
-bool dkim_keys_resolve(struct dkim_keys *keys, struct lookups *lookups, struct arena *arena);
+bool dkim_keys_resolve(struct dkim_keys *keys, struct lookups *lookups);
 
 #endif

@@ -25,7 +25,7 @@ static enum stage_progress dkim_headers(struct session *session, const void *set
 {
 	(void)settings;
 	dkim_keys_collect(session->arena, session_headers(session), &session->keys);
-	return dkim_keys_resolve(&session->keys, session->lookups, session->arena) ? STAGE_DONE : STAGE_PENDING;
+	return dkim_keys_resolve(&session->keys, session->lookups) ? STAGE_DONE : STAGE_PENDING;
 }
 
 static void dkim_find(struct session *session, const struct inspect_signature *signature)
@@ -56,7 +56,7 @@ static void dkim_find(struct session *session, const struct inspect_signature *s
 static enum stage_progress dkim_end(struct session *session, const void *settings)
 {
 	(void)settings;
-	if (!dkim_keys_resolve(&session->keys, session->lookups, session->arena)) {
+	if (!dkim_keys_resolve(&session->keys, session->lookups)) {
 		return STAGE_PENDING;
 	}
 	session->keys_known = true;

@@ -1,0 +1,106 @@
+#include "lib/auth/dkim_keys.h"
+
+#include "lib/mail/domain.h"
+#include "lib/mail/taglist.h"
+
+enum { SIGNATURE_MAX = 16384, SELECTOR_MAX = 200 };
+
+/* A selector is one or more labels (RFC 6376 3.1). */
+static const char *selector_canonical(struct arena *arena, struct slice text)
+{
+	return text.len <= SELECTOR_MAX ? domain_canonical(arena, text) : NULL;
+}
+
+/* q= is a colon-separated list of methods, dns/txt by default; one that we know must be there. */
+static bool query_usable(const struct tag *tag, struct arena *arena)
+{
+	struct slice method;
+	if (tag == NULL) {
+		return true;
+	}
+	struct slice rest = tag_compact(arena, tag->value);
+	while (slice_split(&rest, ':', &method)) {
+		if (slice_equal_nocase(method, SLICE_LITERAL("dns/txt"))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void key_collect(struct arena *arena, struct slice value, struct dkim_key *key_r)
+{
+	struct taglist list;
+	*key_r = (struct dkim_key){.domain = "", .selector = "", .name = "", .status = DKIM_KEY_UNUSABLE};
+	if (value.len > SIGNATURE_MAX) {
+		return;
+	}
+	taglist_parse(value, &list);
+	const struct tag *d = taglist_find(&list, "d");
+	const struct tag *s = taglist_find(&list, "s");
+	const char *domain = d == NULL ? NULL : domain_canonical(arena, tag_compact(arena, d->value));
+	const char *selector = s == NULL ? NULL : selector_canonical(arena, tag_compact(arena, s->value));
+	key_r->domain = domain == NULL ? "" : domain;
+	key_r->selector = selector == NULL ? "" : selector;
+	if (domain == NULL || selector == NULL || list.duplicate || list.malformed || list.truncated ||
+	    !query_usable(taglist_find(&list, "q"), arena)) {
+		return;
+	}
+	key_r->name = arena_printf(arena, "%s._domainkey.%s", selector, domain);
+	key_r->status = DKIM_KEY_TEMPORARY; /* until it is resolved */
+}
+
+void dkim_keys_collect(struct arena *arena, const struct headers *headers, struct dkim_keys *keys_r)
+{
+	size_t count = headers_count(headers, "DKIM-Signature");
+	keys_r->count = count < DKIM_MAX_SIGNATURES ? count : DKIM_MAX_SIGNATURES;
+	keys_r->ignored = count - keys_r->count;
+	for (size_t i = 0; i < keys_r->count; i++) {
+		key_collect(arena, headers_find(headers, "DKIM-Signature", i)->value, &keys_r->items[i]);
+	}
+}
+
+/* A TXT record that has a p= tag; other texts may stand at the name (a wildcard SPF record, say). */
+static bool is_key(struct slice text)
+{
+	struct taglist list;
+	taglist_parse(text, &list);
+	return taglist_find(&list, "p") != NULL;
+}
+
+static void key_set(struct dkim_key *key, const struct dns_answer *answer)
+{
+	size_t found = 0;
+	key->secure = answer->secure;
+	if (answer->status == DNS_TEMPORARY) {
+		key->status = DKIM_KEY_TEMPORARY;
+		return;
+	}
+	for (size_t i = 0; i < answer->count; i++) {
+		if (is_key(answer->records[i].data)) {
+			key->text = answer->records[i].data;
+			found++;
+		}
+	}
+	key->status = found == 0                     ? DKIM_KEY_ABSENT
+	              : found > 1                    ? DKIM_KEY_AMBIGUOUS
+	              : key->text.len > DKIM_MAX_KEY ? DKIM_KEY_TOO_LONG
+	                                             : DKIM_KEY_FOUND;
+}
+
+bool dkim_keys_resolve(struct dkim_keys *keys, struct lookups *lookups)
+{
+	bool all = true;
+	for (size_t i = 0; i < keys->count; i++) {
+		struct dkim_key *key = &keys->items[i];
+		if (key->status == DKIM_KEY_UNUSABLE) {
+			continue;
+		}
+		const struct dns_answer *answer = lookups_get(lookups, key->name, DNS_TYPE_TXT);
+		if (answer == NULL) {
+			all = false;
+		} else {
+			key_set(key, answer);
+		}
+	}
+	return all;
+}

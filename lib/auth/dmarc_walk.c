@@ -1,0 +1,82 @@
+#include "lib/auth/dmarc_walk.h"
+
+#include "lib/mail/domain.h"
+
+/* The names of the walk: the domain; then its parents, but of a long one only the last seven labels and up. */
+static size_t walk_names(const char *domain, const char *names[DMARC_WALK_MAX])
+{
+	size_t n = 0;
+	size_t labels = domain_labels(domain);
+	names[n++] = domain;
+	const char *next = labels >= DMARC_WALK_MAX ? domain_last_labels(domain, DMARC_WALK_MAX - 1) : domain_parent(domain);
+	while (next != NULL && n < DMARC_WALK_MAX) {
+		names[n++] = next;
+		next = domain_parent(next);
+	}
+	return n;
+}
+
+/* The one valid record at a name; several are as good as none (4.10). */
+static bool step_record(const struct dns_answer *answer, struct dmarc_record *record_r)
+{
+	size_t found = 0;
+	struct dmarc_record record;
+	for (size_t i = 0; i < answer->count; i++) {
+		if (dmarc_record_parse(answer->records[i].data, &record)) {
+			*record_r = record;
+			found++;
+		}
+	}
+	return found == 1;
+}
+
+/* 4.10.2: psd=n says "this is it"; psd=y above the start says "one below"; else the record with the fewest labels. */
+static const char *org_domain(const struct dmarc_walk *walk)
+{
+	const char *fewest = walk->steps[0].domain;
+	for (size_t i = 0; i < walk->count; i++) {
+		const struct dmarc_step *step = &walk->steps[i];
+		if (!step->found) {
+			continue;
+		}
+		if (step->record.psd == DMARC_PSD_NO) {
+			return step->domain;
+		}
+		if (step->record.psd == DMARC_PSD_YES && i > 0) {
+			return domain_last_labels(walk->steps[0].domain, domain_labels(step->domain) + 1);
+		}
+		fewest = step->domain;
+	}
+	return fewest;
+}
+
+bool dmarc_walk(struct arena *arena, struct lookups *lookups, const char *domain, struct dmarc_walk *walk_r)
+{
+	const char *names[DMARC_WALK_MAX];
+	const char *queries[DMARC_WALK_MAX];
+	size_t count = walk_names(domain, names);
+	*walk_r = (struct dmarc_walk){.org_domain = domain};
+	for (size_t i = 0; i < count; i++) {
+		queries[i] = arena_printf(arena, "_dmarc.%s", names[i]);
+		lookups_get(lookups, queries[i], DNS_TYPE_TXT);
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct dns_answer *answer = lookups_get(lookups, queries[i], DNS_TYPE_TXT);
+		struct dmarc_step *step = &walk_r->steps[i];
+		if (answer == NULL) {
+			return false;
+		}
+		step->domain = names[i];
+		walk_r->count = i + 1;
+		if (answer->status == DNS_TEMPORARY && walk_r->problem == NULL) {
+			walk_r->problem = arena_printf(arena, "DNS: %s TXT: %s", queries[i], answer->problem);
+			walk_r->failed = i;
+		}
+		step->found = step_record(answer, &step->record);
+		if (step->found && step->record.psd != DMARC_PSD_UNKNOWN) {
+			break;
+		}
+	}
+	walk_r->org_domain = org_domain(walk_r);
+	return true;
+}
