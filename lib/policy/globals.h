@@ -4,6 +4,8 @@
 
 #include "lib/policy/option.h"
 
+enum globals_log { GLOBALS_LOG_AUTO, GLOBALS_LOG_STDERR, GLOBALS_LOG_SYSLOG };
+
 /* Top level of the file. */
 struct globals {
 	const char *socket;       /* "unix:/run/mailreeve/milter.sock", "inet:8891@127.0.0.1", "inet6:8891@[::1]" */
@@ -23,7 +25,7 @@ struct globals {
 	uint64_t sessions_max;    /* 5000: more are answered 451 at connect */
 	uint64_t recipients_max;  /* 10000: of one message; more are answered 452 */
 	uint64_t drain_time;      /* 60s: how long SIGTERM waits for running transactions */
-	int log_target;           /* enum log_target: auto decides by foreground: see log words: stderr, syslog */
+	int log_target;           /* enum globals_log */
 	int log_level;            /* enum log_level */
 };
 

@@ -1,0 +1,53 @@
+/* mailreeve: the administrator's command. */
+#include "config.h"
+#include "ctl/command.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct command commands[] = {
+	{"config", cmd_config, "check, show or print a sample of the configuration"},
+	{"explain", cmd_explain, "say what the daemon would do with a message, and why"},
+	{NULL, NULL, NULL},
+};
+
+const char *command_default_config(void)
+{
+	static const char path[] = MR_SYSCONFDIR "/mailreeve.conf";
+	return access(path, F_OK) == 0 ? path : NULL;
+}
+
+static void usage(FILE *out)
+{
+	fputs("usage: mailreeve COMMAND [ARGUMENT...]\n\n", out);
+	for (const struct command *command = commands; command->name != NULL; command++) {
+		fprintf(out, "  %-10s %s\n", command->name, command->help);
+	}
+	fputs("\nmailreeve COMMAND --help says more; so does mailreeve(1).\n", out);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		usage(stderr);
+		return 2;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+		usage(stdout);
+		return 0;
+	}
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+		puts(PACKAGE_STRING);
+		return 0;
+	}
+	for (const struct command *command = commands; command->name != NULL; command++) {
+		if (strcmp(argv[1], command->name) == 0) {
+			return command->run(argc - 1, argv + 1);
+		}
+	}
+	fprintf(stderr, "mailreeve: unknown command \"%s\"\n", argv[1]);
+	usage(stderr);
+	return 2;
+}

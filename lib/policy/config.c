@@ -1,0 +1,513 @@
+/* libconfuse reads the grammar; every value is checked here, as it is read, so that an error has its file and line. */
+#include "lib/policy/config.h"
+
+#include "lib/base/slice.h"
+#include "lib/policy/config_private.h"
+#include "lib/policy/option_value.h"
+#include "lib/policy/verdict.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+enum { CONFIG_FILE_MAX = 1 << 20, SUGGEST_DISTANCE = 3, NAME_BUFFER = 64 };
+
+static const struct option_word mode_words[] = {
+	{"off", MODE_OFF}, {"observe", MODE_OBSERVE}, {"tag", MODE_TAG}, {"enforce", MODE_ENFORCE}, {NULL, 0}};
+
+const char *direction_name(enum direction direction)
+{
+	return direction == DIRECTION_OUTBOUND ? "outbound" : "inbound";
+}
+
+struct option_row config_mode_row(const struct section *section)
+{
+	return (struct option_row){.name = "mode",
+	                           .type = OPTION_WORD,
+	                           .fallback = stage_mode_name(section->mode),
+	                           .words = mode_words,
+	                           .help = "off, observe (log and explain, never act), tag (at most tag) or enforce"};
+}
+
+/* What is being read. libconfuse's callbacks have no pointer of ours; one load runs in one thread from start to end. */
+struct loader {
+	struct config *config;
+	struct strbuf errors;
+};
+static _Thread_local struct loader *loading;
+
+/* ---- the snapshot with all defaults ---- */
+
+static size_t codes_count(const struct section *section)
+{
+	size_t n = 0;
+	while (section->codes != NULL && section->codes[n].code != NULL) {
+		n++;
+	}
+	return n;
+}
+
+static size_t rows_count(const struct section *section)
+{
+	size_t n = 0;
+	while (section->options != NULL && section->options[n].name != NULL) {
+		n++;
+	}
+	return n;
+}
+
+/* A fallback that its own row refuses is a bug. */
+static void value_set_default(struct config *config, const struct option_row *row, void *settings,
+                              struct config_value *value)
+{
+	value->count = option_fallback(row, config->arena, &value->texts);
+	if (!option_parse(row, config->arena, value->texts, value->count, settings)) {
+		fprintf(stderr, "option %s: bad default \"%s\": expected %s\n", row->name, row->fallback,
+		        option_expected(row, config->arena));
+		abort();
+	}
+}
+
+static void part_open(struct config *config, struct config_part *part, const struct section *section)
+{
+	struct arena *arena = config->arena;
+	part->section = section;
+	part->row_count = rows_count(section);
+	part->code_count = codes_count(section);
+	part->settings = arena_alloc(arena, section->settings_size);
+	part->values = arena_alloc(arena, part->row_count * sizeof *part->values);
+	for (size_t i = 0; i < part->row_count; i++) {
+		value_set_default(config, &section->options[i], part->settings, &part->values[i]);
+	}
+	part->mode = section->mode;
+	for (int direction = 0; direction < DIRECTION_COUNT; direction++) {
+		part->actions[direction] = arena_alloc(arena, part->code_count * sizeof(struct action));
+		part->action_lines[direction] = arena_alloc(arena, part->code_count * sizeof(int));
+		for (size_t i = 0; i < part->code_count; i++) {
+			part->actions[direction][i] = section->codes[i].fallback;
+		}
+	}
+}
+
+static struct config *config_open(const struct section *const *sections, size_t count)
+{
+	struct arena *arena = arena_create(16384);
+	struct config *config = arena_alloc(arena, sizeof *config);
+	config->arena = arena;
+	atomic_init(&config->references, 1);
+	config->count = count;
+	config->parts = arena_alloc(arena, count * sizeof *config->parts);
+	for (size_t i = 0; i < count; i++) {
+		part_open(config, &config->parts[i], sections[i]);
+	}
+	return config;
+}
+
+struct config *config_acquire(struct config *config)
+{
+	atomic_fetch_add_explicit(&config->references, 1, memory_order_relaxed);
+	return config;
+}
+
+void config_release(struct config *config)
+{
+	if (config != NULL && atomic_fetch_sub_explicit(&config->references, 1, memory_order_acq_rel) == 1) {
+		arena_destroy(config->arena);
+	}
+}
+
+/* ---- errors ---- */
+
+/* Levenshtein, over short names. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[NAME_BUFFER];
+	size_t n = strlen(b);
+	if (n >= NAME_BUFFER) {
+		return NAME_BUFFER;
+	}
+	for (size_t j = 0; j <= n; j++) {
+		row[j] = j;
+	}
+	for (size_t i = 1; a[i - 1] != '\0'; i++) {
+		size_t diagonal = row[0];
+		row[0] = i;
+		for (size_t j = 1; j <= n; j++) {
+			size_t change = diagonal + (ascii_lower(a[i - 1]) != ascii_lower(b[j - 1]));
+			size_t insert = row[j - 1] + 1;
+			size_t drop = row[j] + 1;
+			diagonal = row[j];
+			row[j] = change < insert ? (change < drop ? change : drop) : (insert < drop ? insert : drop);
+		}
+	}
+	return row[n];
+}
+
+static const char *nearest(const cfg_t *cfg, const char *name)
+{
+	const char *best = NULL;
+	size_t least = SUGGEST_DISTANCE + 1;
+	for (const cfg_opt_t *option = cfg->opts; option->name != NULL; option++) {
+		size_t d = distance(name, option->name);
+		if (d < least) {
+			least = d;
+			best = option->name;
+		}
+	}
+	return best;
+}
+
+static void error_add(const cfg_t *cfg, const char *text)
+{
+	struct strbuf *errors = &loading->errors;
+	if (errors->len > 0) {
+		strbuf_add_char(errors, '\n');
+	}
+	strbuf_printf(errors, "%s:%d: %s", cfg->filename, cfg->line, text_escape(errors->arena, slice_from(text), "", true, 500));
+}
+
+/* libconfuse's own errors: of grammar, and names it does not know. */
+__attribute__((format(printf, 2, 0))) static void on_error(cfg_t *cfg, const char *format, va_list args)
+{
+	struct arena *arena = loading->errors.arena;
+	const char *text = arena_vprintf(arena, format, args);
+	const char *quote = strstr(text, "no such option '");
+	if (quote != NULL) {
+		struct slice name = slice_from(quote + strlen("no such option '"));
+		name.len = slice_find(name, '\'', 0);
+		const char *unknown = slice_dup(arena, name);
+		const char *near = nearest(cfg, unknown);
+		bool top = cfg->name == NULL || strcmp(cfg->name, "root") == 0;
+		text = arena_printf(arena, "unknown %s \"%s\"%s%s%s%s", top ? "option or section" : "option", unknown,
+		                    top ? "" : " in ", top ? "" : cfg->name, near == NULL ? "" : "; did you mean ",
+		                    near == NULL ? "" : near);
+	}
+	error_add(cfg, text);
+}
+
+/* ---- values as they are read ---- */
+
+static struct config_part *part_find(struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->count; i++) {
+		if (strcmp(config->parts[i].section->name, name) == 0) {
+			return &config->parts[i];
+		}
+	}
+	return NULL;
+}
+
+static struct config_part *part_of(const cfg_t *cfg)
+{
+	return part_find(loading->config, cfg->name == NULL || strcmp(cfg->name, "root") == 0 ? "" : cfg->name);
+}
+
+/* Full name of an option for an error: "dns.timeout". */
+static const char *full_name(const cfg_t *cfg, const char *name)
+{
+	bool top = cfg->name == NULL || strcmp(cfg->name, "root") == 0;
+	return top ? name : arena_printf(loading->errors.arena, "%s.%s", cfg->name, name);
+}
+
+/* True when it is the first time; else an error. */
+static bool first_time(cfg_t *cfg, const char *name, int *line)
+{
+	if (*line != 0) {
+		error_add(cfg, arena_printf(loading->errors.arena, "%s is given again; first in line %d", full_name(cfg, name), *line));
+		return false;
+	}
+	*line = cfg->line;
+	return true;
+}
+
+static const char *join(struct arena *arena, const char *const *texts, size_t count)
+{
+	struct strbuf joined;
+	strbuf_init(&joined, arena);
+	for (size_t i = 0; i < count; i++) {
+		strbuf_printf(&joined, "%s%s", i == 0 ? "" : ", ", texts[i]);
+	}
+	return joined.data;
+}
+
+static int row_set(cfg_t *cfg, cfg_opt_t *option, const struct option_row *row, void *settings, struct config_value *value)
+{
+	struct arena *arena = loading->config->arena;
+	size_t count = option->nvalues;
+	const char **texts = arena_alloc(arena, (count + 1) * sizeof *texts);
+	if (!first_time(cfg, row->name, &value->line)) {
+		return -1;
+	}
+	for (size_t i = 0; i < count; i++) {
+		texts[i] = arena_strdup(arena, option->values[i]->string == NULL ? "" : option->values[i]->string);
+	}
+	value->texts = texts;
+	value->count = count;
+	if (!option_parse(row, arena, texts, count, settings)) {
+		error_add(cfg, arena_printf(loading->errors.arena, "%s: \"%s\" is not allowed; expected %s",
+		                            full_name(cfg, row->name), join(arena, texts, count),
+		                            option_expected(row, loading->errors.arena)));
+		return -1;
+	}
+	return 0;
+}
+
+static int on_option(cfg_t *cfg, cfg_opt_t *option)
+{
+	struct config_part *part = part_of(cfg);
+	for (size_t i = 0; i < part->row_count; i++) {
+		if (strcmp(part->section->options[i].name, option->name) == 0) {
+			return row_set(cfg, option, &part->section->options[i], part->settings, &part->values[i]);
+		}
+	}
+	/* What is left is `mode`. */
+	struct option_row row = config_mode_row(part->section);
+	struct config_value value = {.line = part->mode_line};
+	int mode = MODE_OFF;
+	if (row_set(cfg, option, &row, &mode, &value) != 0) {
+		return -1;
+	}
+	part->mode_line = value.line;
+	part->mode = (enum stage_mode)mode;
+	return 0;
+}
+
+static int action_set(cfg_t *cfg, const cfg_opt_t *option, struct config_part *part, size_t code)
+{
+	bool outbound = strcmp(cfg->name, "outbound") == 0;
+	enum direction direction = outbound ? DIRECTION_OUTBOUND : DIRECTION_INBOUND;
+	const char *text = option->nvalues == 1 ? option->values[0]->string : "";
+	struct action action;
+	if (!first_time(cfg, option->name, &part->action_lines[direction][code])) {
+		return -1;
+	}
+	if (!action_parse(text, &action)) {
+		error_add(cfg, arena_printf(loading->errors.arena, "%s: \"%s\" is not allowed; expected %s",
+		                            full_name(cfg, option->name), text, action_expected));
+		return -1;
+	}
+	part->actions[direction][code] = action;
+	/* What policy { } says holds for outbound mail too, unless outbound { } has its own word. */
+	if (!outbound && part->action_lines[DIRECTION_OUTBOUND][code] == 0) {
+		part->actions[DIRECTION_OUTBOUND][code] = action;
+	}
+	return 0;
+}
+
+static int on_action(cfg_t *cfg, cfg_opt_t *option)
+{
+	struct config *config = loading->config;
+	for (size_t i = 0; i < config->count; i++) {
+		struct config_part *part = &config->parts[i];
+		for (size_t k = 0; k < part->code_count; k++) {
+			if (strcmp(part->section->codes[k].code, option->name) == 0) {
+				return action_set(cfg, option, part, k);
+			}
+		}
+	}
+	return -1;
+}
+
+/* A block has ended: the same one twice would make libconfuse forget the first. */
+static int on_section(cfg_t *cfg, cfg_opt_t *option)
+{
+	struct config *config = loading->config;
+	struct config_part *part = part_find(config, option->name);
+	int *line = part != NULL                             ? &part->line
+	            : strcmp(option->name, "outbound") == 0 ? &config->outbound_line
+	                                                     : &config->policy_line;
+	return first_time(cfg, option->name, line) ? 0 : -1;
+}
+
+/* ---- libconfuse's tables ---- */
+
+static cfg_opt_t option_scalar(const char *name)
+{
+	return (cfg_opt_t)CFG_STR(name, NULL, CFGF_NODEFAULT);
+}
+
+static cfg_opt_t option_list(const char *name)
+{
+	return (cfg_opt_t)CFG_STR_LIST(name, NULL, CFGF_NODEFAULT);
+}
+
+static cfg_opt_t *table_alloc(struct config *config, size_t n)
+{
+	cfg_opt_t *table = arena_alloc(config->arena, (n + 1) * sizeof *table);
+	table[n] = (cfg_opt_t)CFG_END();
+	return table;
+}
+
+static cfg_opt_t *table_rows(struct config *config, const struct config_part *part, size_t extra)
+{
+	bool mode = part->section->codes != NULL;
+	size_t n = 0;
+	cfg_opt_t *table = table_alloc(config, part->row_count + mode + extra);
+	for (size_t i = 0; i < part->row_count; i++) {
+		const struct option_row *row = &part->section->options[i];
+		table[n] = option_is_list(row) ? option_list(row->name) : option_scalar(row->name);
+		table[n++].validcb = on_option;
+	}
+	if (mode) {
+		table[n] = option_scalar("mode");
+		table[n].validcb = on_option;
+	}
+	return table;
+}
+
+static cfg_opt_t *table_codes(struct config *config)
+{
+	size_t total = 0;
+	size_t n = 0;
+	for (size_t i = 0; i < config->count; i++) {
+		total += config->parts[i].code_count;
+	}
+	cfg_opt_t *table = table_alloc(config, total);
+	for (size_t i = 0; i < config->count; i++) {
+		for (size_t k = 0; k < config->parts[i].code_count; k++) {
+			table[n] = option_scalar(config->parts[i].section->codes[k].code);
+			table[n++].validcb = on_action;
+		}
+	}
+	return table;
+}
+
+static cfg_opt_t option_section(const char *name, cfg_opt_t *table)
+{
+	cfg_opt_t option = CFG_SEC(name, table, CFGF_NONE);
+	option.validcb = on_section;
+	return option;
+}
+
+/* The top level: its rows, every section, policy, outbound, include(). */
+static cfg_opt_t *table_top(struct config *config)
+{
+	const struct config_part *top = part_find(config, "");
+	static const struct section none = {.name = ""};
+	const struct config_part empty = {.section = &none};
+	size_t extra = config->count + 3;
+	cfg_opt_t *table = table_rows(config, top == NULL ? &empty : top, extra);
+	size_t n = top == NULL ? 0 : top->row_count;
+	for (size_t i = 0; i < config->count; i++) {
+		if (&config->parts[i] != top) {
+			table[n++] = option_section(config->parts[i].section->name, table_rows(config, &config->parts[i], 0));
+		}
+	}
+	table[n++] = option_section("policy", table_codes(config));
+	table[n++] = option_section("outbound", table_codes(config));
+	table[n++] = (cfg_opt_t)CFG_FUNC("include", cfg_include);
+	table[n] = (cfg_opt_t)CFG_END();
+	return table;
+}
+
+/* ---- the file ---- */
+
+/* Its bytes, or NULL with errno; no more than CONFIG_FILE_MAX. */
+static char *file_read(const char *path, struct arena *arena, size_t *size_r)
+{
+	struct stat status;
+	FILE *file = fopen(path, "re");
+	if (file == NULL) {
+		return NULL;
+	}
+	if (fstat(fileno(file), &status) != 0 || S_ISDIR(status.st_mode)) {
+		errno = EISDIR;
+		fclose(file);
+		return NULL;
+	}
+	char *bytes = arena_alloc(arena, CONFIG_FILE_MAX + 1);
+	*size_r = fread(bytes, 1, CONFIG_FILE_MAX + 1, file);
+	bool good = ferror(file) == 0 && *size_r <= CONFIG_FILE_MAX;
+	errno = *size_r > CONFIG_FILE_MAX ? EFBIG : errno;
+	int saved = errno;
+	fclose(file);
+	errno = saved;
+	return good ? bytes : NULL;
+}
+
+static bool config_parse(struct config *config, const char *path, char *bytes, size_t size)
+{
+	size_t line = 1;
+	for (size_t i = 0; i < size; i++) {
+		if (bytes[i] == '\0') {
+			strbuf_printf(&loading->errors, "%s:%zu: a NUL byte; expected text", path, line);
+			return false;
+		}
+		line += bytes[i] == '\n';
+	}
+	FILE *file = fmemopen(bytes, size == 0 ? 1 : size, "r");
+	cfg_t *cfg = cfg_init(table_top(config), CFGF_NONE);
+	if (file == NULL || cfg == NULL) {
+		abort();
+	}
+	cfg_set_error_function(cfg, on_error);
+	cfg->filename = strdup(path);
+	bool good = size == 0 || cfg_parse_fp(cfg, file) == CFG_SUCCESS;
+	fclose(file);
+	if (!good && loading->errors.len == 0) {
+		error_add(cfg, "syntax error; expected \"name = value\" or \"section { ... }\"");
+	}
+	cfg_free(cfg);
+	return good;
+}
+
+struct config *config_load(const char *path, const struct section *const *sections, size_t count, char **error_r)
+{
+	struct config *config = config_open(sections, count);
+	if (path == NULL) {
+		return config;
+	}
+	struct arena *arena = arena_create(4096);
+	struct loader loader = {.config = config};
+	size_t size = 0;
+	strbuf_init(&loader.errors, arena);
+	loading = &loader;
+	config->path = arena_strdup(config->arena, path);
+	char *bytes = file_read(path, arena, &size);
+	if (bytes == NULL) {
+		strbuf_printf(&loader.errors, "%s: %s; expected a readable file of at most 1 MiB", path, strerror(errno));
+	}
+	bool good = bytes != NULL && config_parse(config, path, bytes, size);
+	loading = NULL;
+	if (!good) {
+		*error_r = strdup(loader.errors.data);
+		config_release(config);
+		config = NULL;
+	}
+	arena_destroy(arena);
+	return config;
+}
+
+/* ---- reading a snapshot ---- */
+
+const void *config_settings(const struct config *config, size_t index)
+{
+	return config->parts[index].settings;
+}
+
+enum stage_mode config_mode(const struct config *config, size_t index)
+{
+	return config->parts[index].mode;
+}
+
+size_t config_section_of(const struct config *config, const struct finding_code *code)
+{
+	size_t i = 0;
+	while (code < config->parts[i].section->codes ||
+	       code >= config->parts[i].section->codes + config->parts[i].code_count) {
+		i++;
+	}
+	return i;
+}
+
+struct action config_action(const struct config *config, enum direction direction, const struct finding_code *code)
+{
+	const struct config_part *part = &config->parts[config_section_of(config, code)];
+	return part->actions[direction][code - part->section->codes];
+}
+
+const char *config_path(const struct config *config)
+{
+	return config->path;
+}

@@ -1,0 +1,164 @@
+#include "lib/base/slice.h"
+#include "lib/policy/config_private.h"
+#include "lib/policy/option_value.h"
+#include "lib/policy/verdict.h"
+
+#include <stdbool.h>
+
+/* A text as libconfuse reads it back: in double quotes, its escapes undone by the reader. */
+static void print_text(const char *text, FILE *out)
+{
+	fputc('"', out);
+	for (; *text != '\0'; text++) {
+		if (*text == '"' || *text == '\\' || *text == '$') {
+			fputc('\\', out);
+		}
+		fputc(*text, out);
+	}
+	fputc('"', out);
+}
+
+/* Numbers and words stand bare; what may hold anything is quoted. */
+static void print_value(const struct option_row *row, const char *const *texts, size_t count, FILE *out)
+{
+	switch (row->type) {
+	case OPTION_BOOL:
+	case OPTION_UINT:
+	case OPTION_DURATION:
+	case OPTION_SIZE:
+	case OPTION_MODE:
+	case OPTION_WORD:
+		fputs(texts[0], out);
+		return;
+	case OPTION_STRING:
+		print_text(texts[0], out);
+		return;
+	case OPTION_STRINGS:
+	case OPTION_NETWORKS:
+		break;
+	}
+	fputc('{', out);
+	for (size_t i = 0; i < count; i++) {
+		fputs(i == 0 ? "" : ", ", out);
+		print_text(texts[i], out);
+	}
+	fputc('}', out);
+}
+
+static void print_line(const char *indent, const struct option_row *row, const struct config_value *value, FILE *out)
+{
+	fprintf(out, "%s%s = ", indent, row->name);
+	print_value(row, value->texts, value->count, out);
+	fputs(value->line == 0 ? " # default\n" : "\n", out);
+}
+
+static void print_action(const struct finding_code *code, struct action action, bool given, FILE *out)
+{
+	if (action.kind == ACTION_SCORE) {
+		fprintf(out, "    %s = \"score %g\"", code->code, action.score);
+	} else {
+		fprintf(out, "    %s = %s", code->code, action_kind_name(action.kind));
+	}
+	fputs(given ? "\n" : " # default\n", out);
+}
+
+static void print_part(const struct config_part *part, FILE *out)
+{
+	const struct section *section = part->section;
+	bool top = section->name[0] == '\0';
+	const char *indent = top ? "" : "    ";
+	if (!top) {
+		fprintf(out, "%s {\n", section->name);
+	}
+	if (section->codes != NULL) {
+		fprintf(out, "%smode = %s%s", indent, stage_mode_name(part->mode), part->mode_line == 0 ? " # default\n" : "\n");
+	}
+	for (size_t i = 0; i < part->row_count; i++) {
+		print_line(indent, &section->options[i], &part->values[i], out);
+	}
+	fputs(top ? "\n" : "}\n\n", out);
+}
+
+static void print_actions(const struct config *config, enum direction direction, FILE *out)
+{
+	fprintf(out, "%s {\n", direction == DIRECTION_OUTBOUND ? "outbound" : "policy");
+	for (size_t i = 0; i < config->count; i++) {
+		const struct config_part *part = &config->parts[i];
+		for (size_t k = 0; k < part->code_count; k++) {
+			bool given = part->action_lines[direction][k] != 0 ||
+			             (direction == DIRECTION_OUTBOUND && part->action_lines[DIRECTION_INBOUND][k] != 0);
+			print_action(&part->section->codes[k], part->actions[direction][k], given, out);
+		}
+	}
+	fputs("}\n", out);
+}
+
+void config_print(const struct config *config, FILE *out)
+{
+	fprintf(out, "# %s\n\n", config->path == NULL ? "built-in defaults" : config->path);
+	for (size_t i = 0; i < config->count; i++) {
+		print_part(&config->parts[i], out);
+	}
+	print_actions(config, DIRECTION_INBOUND, out);
+	fputc('\n', out);
+	print_actions(config, DIRECTION_OUTBOUND, out);
+}
+
+static void sample_row(const char *indent, const struct option_row *row, struct arena *arena, FILE *out)
+{
+	const char *const *texts;
+	const char *limits = option_limits(row, arena);
+	size_t count = option_fallback(row, arena, &texts);
+	fprintf(out, "%s# %s%s%s%s\n", indent, row->help, limits[0] == '\0' ? "" : " (", limits, limits[0] == '\0' ? "" : ")");
+	fprintf(out, "%s#%s = ", indent, row->name);
+	print_value(row, texts, count, out);
+	fputc('\n', out);
+}
+
+static void sample_section(const struct section *section, struct arena *arena, FILE *out)
+{
+	bool top = section->name[0] == '\0';
+	const char *indent = top ? "" : "    ";
+	fprintf(out, "\n# %s\n", section->help);
+	if (!top) {
+		fprintf(out, "%s {\n", section->name);
+	}
+	if (section->codes != NULL) {
+		struct option_row mode = config_mode_row(section);
+		sample_row(indent, &mode, arena, out);
+	}
+	for (const struct option_row *row = section->options; row != NULL && row->name != NULL; row++) {
+		sample_row(indent, row, arena, out);
+	}
+	if (!top) {
+		fputs("}\n", out);
+	}
+}
+
+static void sample_actions(const struct section *const *sections, size_t count, FILE *out)
+{
+	fprintf(out, "\n# What is done about each finding: %s.\n", action_expected);
+	fputs("# The strictest action of all findings of a message counts. outbound { } takes the same names for mail from\n"
+	      "# authenticated users and own networks; what it does not name is as in policy { }.\npolicy {\n", out);
+	for (size_t i = 0; i < count; i++) {
+		for (const struct finding_code *code = sections[i]->codes; code != NULL && code->code != NULL; code++) {
+			fprintf(out, "    # %s%s\n", code->help, code->enforced ? " (enforced: no user can lift it)" : "");
+			fprintf(out, "    #%s = %s\n", code->code, action_kind_name(code->fallback.kind));
+		}
+	}
+	fputs("}\n", out);
+}
+
+void config_print_sample(const struct section *const *sections, size_t count, FILE *out)
+{
+	struct arena *arena = arena_create(4096);
+	fputs("# mailreeve.conf: every option with its default. See mailreeve.conf(5).\n"
+	      "# Nothing here needs to be changed: without this file the same defaults hold.\n"
+	      "# Check with `mailreeve config check`; `mailreeve config show` prints what is in force.\n",
+	      out);
+	for (size_t i = 0; i < count; i++) {
+		sample_section(sections[i], arena, out);
+	}
+	sample_actions(sections, count, out);
+	arena_destroy(arena);
+}

@@ -1,0 +1,266 @@
+#include "lib/policy/option_value.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/slice.h"
+#include "lib/policy/verdict.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { STRING_MAX = 4096 };
+
+struct unit {
+	const char *suffix;
+	uint64_t factor;
+};
+
+static const struct unit durations[] = {
+	{"ms", CLOCK_NS_PER_MS},        {"s", CLOCK_NS_PER_S},
+	{"m", 60 * CLOCK_NS_PER_S},     {"h", 3600 * CLOCK_NS_PER_S},
+	{"d", 86400 * CLOCK_NS_PER_S},  {NULL, 0},
+};
+static const struct unit sizes[] = {{"", 1}, {"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {NULL, 0}};
+
+bool option_is_list(const struct option_row *row)
+{
+	return row->type == OPTION_STRINGS || row->type == OPTION_NETWORKS;
+}
+
+static bool parse_units(const char *text, const struct unit *units, uint64_t *value_r)
+{
+	unsigned long long number;
+	size_t digits = strspn(text, "0123456789");
+	if (!slice_to_uint((struct slice){text, digits}, UINT64_MAX, &number)) {
+		return false;
+	}
+	for (; units->suffix != NULL; units++) {
+		if (slice_equal_nocase(slice_from(text + digits), slice_from(units->suffix))) {
+			*value_r = number * units->factor;
+			return number <= UINT64_MAX / units->factor;
+		}
+	}
+	*value_r = 0;
+	return number == 0 && text[digits] == '\0';
+}
+
+static bool parse_octal(const char *text, uint64_t *value_r)
+{
+	*value_r = 0;
+	for (const char *c = text; *c != '\0'; c++) {
+		if (*c < '0' || *c > '7' || *value_r > 07777) {
+			return false;
+		}
+		*value_r = *value_r * 8 + (uint64_t)(*c - '0');
+	}
+	return text[0] != '\0';
+}
+
+static bool parse_number(const struct option_row *row, const char *text, uint64_t *value_r)
+{
+	unsigned long long number = 0;
+	bool good = false;
+	if (row->type == OPTION_UINT) {
+		good = slice_to_uint(slice_from(text), UINT64_MAX, &number);
+		*value_r = number;
+	} else if (row->type == OPTION_MODE) {
+		good = parse_octal(text, value_r);
+	} else {
+		good = parse_units(text, row->type == OPTION_DURATION ? durations : sizes, value_r);
+	}
+	return good && *value_r >= row->min && *value_r <= row->max;
+}
+
+static bool parse_bool(const char *text, bool *value_r)
+{
+	static const char *const words[] = {"no", "yes", "false", "true", "off", "on"};
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		if (slice_equal_nocase(slice_from(text), slice_from(words[i]))) {
+			*value_r = i % 2 == 1;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool parse_word(const struct option_row *row, const char *text, int *value_r)
+{
+	for (const struct option_word *word = row->words; word->word != NULL; word++) {
+		if (slice_equal_nocase(slice_from(text), slice_from(word->word))) {
+			*value_r = word->value;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool parse_networks(struct arena *arena, const char *const *values, size_t count, struct option_networks *networks_r)
+{
+	struct ip_network *items = arena_alloc(arena, count * sizeof *items);
+	for (size_t i = 0; i < count; i++) {
+		if (!ip_network_parse(values[i], &items[i])) {
+			return false;
+		}
+	}
+	*networks_r = (struct option_networks){count, items};
+	return true;
+}
+
+static const char *const *copy_strings(struct arena *arena, const char *const *values, size_t count)
+{
+	const char **copy = arena_alloc(arena, (count + 1) * sizeof *copy);
+	for (size_t i = 0; i < count; i++) {
+		copy[i] = arena_strdup(arena, values[i]);
+	}
+	return copy;
+}
+
+bool option_parse(const struct option_row *row, struct arena *arena, const char *const *values, size_t count,
+                  void *settings)
+{
+	void *member = (char *)settings + row->offset;
+	size_t length;
+	if (!option_is_list(row) && count != 1) {
+		return false;
+	}
+	switch (row->type) {
+	case OPTION_BOOL:
+		return parse_bool(values[0], member);
+	case OPTION_UINT:
+	case OPTION_DURATION:
+	case OPTION_SIZE:
+	case OPTION_MODE:
+		return parse_number(row, values[0], member);
+	case OPTION_STRING:
+		length = strlen(values[0]);
+		*(const char **)member = arena_strdup(arena, values[0]);
+		return length >= row->min && length <= (row->max == 0 ? STRING_MAX : row->max);
+	case OPTION_STRINGS:
+		*(const char *const **)member = copy_strings(arena, values, count);
+		return true;
+	case OPTION_NETWORKS:
+		return parse_networks(arena, values, count, member);
+	case OPTION_WORD:
+		return parse_word(row, values[0], member);
+	}
+	return false;
+}
+
+size_t option_fallback(const struct option_row *row, struct arena *arena, const char *const **values_r)
+{
+	struct slice rest = slice_from(row->fallback);
+	struct slice piece;
+	size_t count = 0;
+	size_t commas = 1;
+	for (const char *c = row->fallback; *c != '\0'; c++) {
+		commas += *c == ',';
+	}
+	const char **values = arena_alloc(arena, commas * sizeof *values);
+	*values_r = values;
+	if (!option_is_list(row)) {
+		values[0] = row->fallback;
+		return 1;
+	}
+	while (slice_split(&rest, ',', &piece)) {
+		piece = slice_trim(piece);
+		if (piece.len > 0) {
+			values[count++] = slice_dup(arena, piece);
+		}
+	}
+	return count;
+}
+
+/* In the largest unit that divides it. */
+static const char *format_units(struct arena *arena, const struct unit *units, uint64_t value)
+{
+	const struct unit *best = units;
+	for (const struct unit *unit = units; unit->suffix != NULL && value > 0; unit++) {
+		if (value % unit->factor == 0) {
+			best = unit;
+		}
+	}
+	return arena_printf(arena, "%llu%s", (unsigned long long)(value / best->factor), best->suffix);
+}
+
+static const char *format_number(const struct option_row *row, struct arena *arena, uint64_t value)
+{
+	if (row->type == OPTION_MODE) {
+		return arena_printf(arena, "0%llo", (unsigned long long)value);
+	}
+	if (row->type == OPTION_UINT) {
+		return arena_printf(arena, "%llu", (unsigned long long)value);
+	}
+	return format_units(arena, row->type == OPTION_DURATION ? durations : sizes, value);
+}
+
+const char *option_limits(const struct option_row *row, struct arena *arena)
+{
+	struct strbuf text;
+	switch (row->type) {
+	case OPTION_UINT:
+	case OPTION_DURATION:
+	case OPTION_SIZE:
+	case OPTION_MODE:
+		return arena_printf(arena, "%s to %s", format_number(row, arena, row->min), format_number(row, arena, row->max));
+	case OPTION_WORD:
+		strbuf_init(&text, arena);
+		for (const struct option_word *word = row->words; word->word != NULL; word++) {
+			strbuf_printf(&text, "%s%s", word == row->words ? "" : word[1].word == NULL ? " or " : ", ", word->word);
+		}
+		return text.data;
+	case OPTION_BOOL:
+	case OPTION_STRING:
+	case OPTION_STRINGS:
+	case OPTION_NETWORKS:
+		break;
+	}
+	return "";
+}
+
+const char *option_expected(const struct option_row *row, struct arena *arena)
+{
+	const char *limits = option_limits(row, arena);
+	switch (row->type) {
+	case OPTION_BOOL:
+		return "yes or no";
+	case OPTION_UINT:
+		return arena_printf(arena, "a whole number, %s", limits);
+	case OPTION_DURATION:
+		return arena_printf(arena, "a duration with ms, s, m, h or d, %s, such as %s", limits, row->fallback);
+	case OPTION_SIZE:
+		return arena_printf(arena, "a size in bytes or with K, M or G, %s, such as %s", limits, row->fallback);
+	case OPTION_MODE:
+		return arena_printf(arena, "an octal file mode, %s", limits);
+	case OPTION_STRING:
+		return arena_printf(arena, "a text of %llu to %llu bytes", (unsigned long long)row->min,
+		                    (unsigned long long)(row->max == 0 ? STRING_MAX : row->max));
+	case OPTION_STRINGS:
+		return "a list of texts such as {\"a\", \"b\"}";
+	case OPTION_NETWORKS:
+		return "a list of networks such as {\"192.0.2.0/24\", \"2001:db8::/32\"}, no bits set behind the prefix";
+	case OPTION_WORD:
+		return limits;
+	}
+	return NULL;
+}
+
+const char action_expected[] = "ignore, \"score N\", tag, quarantine, tempfail, discard or reject";
+
+bool action_parse(const char *text, struct action *action_r)
+{
+	static const enum action_kind kinds[] = {ACTION_IGNORE,   ACTION_TAG,     ACTION_QUARANTINE,
+	                                         ACTION_TEMPFAIL, ACTION_DISCARD, ACTION_REJECT};
+	*action_r = (struct action){.kind = ACTION_IGNORE};
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		if (slice_equal_nocase(slice_from(text), slice_from(action_kind_name(kinds[i])))) {
+			action_r->kind = kinds[i];
+			return true;
+		}
+	}
+	char *end;
+	if (!slice_starts_nocase(slice_from(text), SLICE_LITERAL("score ")) || strspn(text + 6, "+-0123456789.") == 0) {
+		return false;
+	}
+	action_r->kind = ACTION_SCORE;
+	action_r->score = strtod(text + 6, &end);
+	return *end == '\0' && isfinite(action_r->score) && fabs(action_r->score) <= 1000;
+}
