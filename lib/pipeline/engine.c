@@ -83,7 +83,6 @@ struct engine *engine_open(struct config *config, const struct engine_options *o
 	}
 	pthread_mutex_init(&engine->lock, NULL);
 	engine->config = config_acquire(config);
-	/* The workers first: their nursery is forked while this process has no other thread. */
 	engine->pool = engine_open_pool(config, options->inspect_program, error_r);
 	if (engine->pool != NULL) {
 		engine->dns = options->dns_zone != NULL ? dns_open_zone(options->dns_zone, error_r)

@@ -33,6 +33,7 @@ struct option_row config_mode_row(const struct section *section)
 /* What is being read. libconfuse's callbacks have no pointer of ours; one load runs in one thread from start to end. */
 struct loader {
 	struct config *config;
+	const cfg_t *top; /* knows the file: libconfuse does not tell its sections */
 	struct strbuf errors;
 };
 static _Thread_local struct loader *loading;
@@ -164,7 +165,8 @@ static void error_add(const cfg_t *cfg, const char *text)
 	if (errors->len > 0) {
 		strbuf_add_char(errors, '\n');
 	}
-	strbuf_printf(errors, "%s:%d: %s", cfg->filename, cfg->line, text_escape(errors->arena, slice_from(text), "", true, 500));
+	const char *file = cfg->filename != NULL ? cfg->filename : loading->top->filename;
+	strbuf_printf(errors, "%s:%d: %s", file, cfg->line, text_escape(errors->arena, slice_from(text), "", true, 500));
 }
 
 /* libconfuse's own errors: of grammar, and names it does not know. */
@@ -231,16 +233,31 @@ static const char *join(struct arena *arena, const char *const *texts, size_t co
 	return joined.data;
 }
 
+/* libconfuse reports a list after each of its elements and again at its end. */
+static bool list_goes_on(const struct option_row *row, const struct config_value *value, const char *const *texts,
+                         size_t count)
+{
+	if (!option_is_list(row) || value->line == 0 || count < value->count) {
+		return false;
+	}
+	for (size_t i = 0; i < value->count; i++) {
+		if (strcmp(texts[i], value->texts[i]) != 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static int row_set(cfg_t *cfg, cfg_opt_t *option, const struct option_row *row, void *settings, struct config_value *value)
 {
 	struct arena *arena = loading->config->arena;
 	size_t count = option->nvalues;
 	const char **texts = arena_alloc(arena, (count + 1) * sizeof *texts);
-	if (!first_time(cfg, row->name, &value->line)) {
-		return -1;
-	}
 	for (size_t i = 0; i < count; i++) {
 		texts[i] = arena_strdup(arena, option->values[i]->string == NULL ? "" : option->values[i]->string);
+	}
+	if (!list_goes_on(row, value, texts, count) && !first_time(cfg, row->name, &value->line)) {
+		return -1;
 	}
 	value->texts = texts;
 	value->count = count;
@@ -426,6 +443,20 @@ static char *file_read(const char *path, struct arena *arena, size_t *size_r)
 	return good ? bytes : NULL;
 }
 
+/* An empty list is reported by nothing but its flag. */
+static void set_empty_lists(cfg_t *cfg, struct config_part *part)
+{
+	cfg_t *block = part->section->name[0] == '\0' ? cfg : cfg_getsec(cfg, part->section->name);
+	for (size_t i = 0; block != NULL && i < part->row_count; i++) {
+		const struct option_row *row = &part->section->options[i];
+		const cfg_opt_t *option = option_is_list(row) ? cfg_getopt(block, row->name) : NULL;
+		if (option != NULL && option->nvalues == 0 && (option->flags & CFGF_MODIFIED) != 0) {
+			part->values[i] = (struct config_value){.texts = NULL, .count = 0, .line = cfg->line};
+			option_parse(row, loading->config->arena, NULL, 0, part->settings);
+		}
+	}
+}
+
 static bool config_parse(struct config *config, const char *path, char *bytes, size_t size)
 {
 	size_t line = 1;
@@ -443,10 +474,14 @@ static bool config_parse(struct config *config, const char *path, char *bytes, s
 	}
 	cfg_set_error_function(cfg, on_error);
 	cfg->filename = strdup(path);
+	loading->top = cfg;
 	bool good = size == 0 || cfg_parse_fp(cfg, file) == CFG_SUCCESS;
 	fclose(file);
 	if (!good && loading->errors.len == 0) {
 		error_add(cfg, "syntax error; expected \"name = value\" or \"section { ... }\"");
+	}
+	for (size_t i = 0; good && i < config->count; i++) {
+		set_empty_lists(cfg, &config->parts[i]);
 	}
 	cfg_free(cfg);
 	return good;

@@ -1,0 +1,242 @@
+/* mailreeve-inspect: loads what all workers share, forks them, and replaces those that die. It never looks at a
+ * message and has one thread: a fork copies nothing that is half done. */
+#include "inspect/clamav.h"
+#include "inspect/dkim_verify.h"
+#include "inspect/sandbox.h"
+#include "inspect/worker.h"
+#include "lib/base/log.h"
+#include "lib/inspect/wire.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { CONTROL_FD = 3, PATH_SIZE = 4096, TREE_DEPTH_MAX = 64 };
+
+struct child {
+	pid_t pid; /* 0: none */
+	char directory[PATH_SIZE];
+};
+
+struct nursery {
+	struct pool_settings settings;
+	struct arena *arena;
+	char *packet;
+	int signals; /* signalfd for SIGCHLD */
+	struct child children[256];
+	unsigned serial;
+};
+
+static bool tell(struct nursery *nursery, struct wire_note note, int fd)
+{
+	return wire_send(CONTROL_FD, nursery->packet, wire_put_note(&note, nursery->packet), fd);
+}
+
+/* What a dead worker left behind. Bounded in depth; links are not followed. */
+static void remove_tree(int parent, const char *name, int depth)
+{
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *folder = fd < 0 || depth > TREE_DEPTH_MAX ? NULL : fdopendir(fd);
+	if (folder == NULL) {
+		if (fd >= 0) {
+			close(fd);
+		}
+		return;
+	}
+	for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
+			continue;
+		}
+		if (unlinkat(fd, entry->d_name, 0) != 0 && (errno == EISDIR || errno == EPERM)) {
+			remove_tree(fd, entry->d_name, depth + 1);
+		}
+	}
+	closedir(folder);
+	unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+static bool child_directory(struct nursery *nursery, struct child *child)
+{
+	int n = snprintf(child->directory, sizeof child->directory, "%s/mailreeve-%ld-%u", nursery->settings.tmp_dir,
+	                 (long)getpid(), nursery->serial++);
+	return n > 0 && (size_t)n < sizeof child->directory && mkdir(child->directory, 0700) == 0;
+}
+
+static void child_run(struct nursery *nursery, const struct child *child, int socket)
+{
+	sigset_t none;
+	sigemptyset(&none);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGPIPE, SIG_IGN);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	close(CONTROL_FD);
+	close(nursery->signals);
+	worker_run(socket, child->directory, &nursery->settings);
+}
+
+static bool child_start(struct nursery *nursery, struct child *child)
+{
+	int pair[2];
+	if (!child_directory(nursery, child) || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+		log_error("content workers: %s: %s", nursery->settings.tmp_dir, strerror(errno));
+		return false;
+	}
+	child->pid = fork();
+	if (child->pid == 0) {
+		close(pair[0]);
+		child_run(nursery, child, pair[1]);
+	}
+	close(pair[1]);
+	bool good = child->pid > 0 &&
+	            tell(nursery, (struct wire_note){.kind = WIRE_WORKER, .number = (uint32_t)child->pid}, pair[0]);
+	close(pair[0]);
+	return good;
+}
+
+/* Takes note of the dead and starts others in their place. False: that is not possible. */
+static bool reap(struct nursery *nursery)
+{
+	struct signalfd_siginfo ignored;
+	while (read(nursery->signals, &ignored, sizeof ignored) > 0) {
+	}
+	int status;
+	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+		for (unsigned i = 0; i < nursery->settings.workers; i++) {
+			struct child *child = &nursery->children[i];
+			if (child->pid != pid) {
+				continue;
+			}
+			remove_tree(AT_FDCWD, child->directory, 0);
+			child->pid = 0;
+			tell(nursery, (struct wire_note){.kind = WIRE_DIED, .number = (uint32_t)pid}, -1);
+			if (!child_start(nursery, child)) {
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
+static void kill_child(struct nursery *nursery, uint32_t pid)
+{
+	for (unsigned i = 0; i < nursery->settings.workers; i++) {
+		if (nursery->children[i].pid > 0 && (uint32_t)nursery->children[i].pid == pid) {
+			kill(nursery->children[i].pid, SIGKILL);
+		}
+	}
+}
+
+/* False: the pool is gone. */
+static bool control(struct nursery *nursery)
+{
+	struct wire_note note;
+	ssize_t n = wire_receive(CONTROL_FD, nursery->packet, NULL);
+	if (n <= 0) {
+		return false;
+	}
+	if (wire_get_note((struct slice){nursery->packet, (size_t)n}, nursery->arena, &note) && note.kind == WIRE_KILL) {
+		kill_child(nursery, note.number);
+	}
+	arena_reset(nursery->arena);
+	return true;
+}
+
+static void serve(struct nursery *nursery)
+{
+	struct pollfd fds[2] = {{.fd = CONTROL_FD, .events = POLLIN}, {.fd = nursery->signals, .events = POLLIN}};
+	for (unsigned i = 0; i < nursery->settings.workers; i++) {
+		if (!child_start(nursery, &nursery->children[i])) {
+			return;
+		}
+	}
+	for (;;) {
+		if (poll(fds, 2, -1) < 0) {
+			continue;
+		}
+		if (fds[1].revents != 0 && !reap(nursery)) {
+			return;
+		}
+		if (fds[0].revents != 0 && !control(nursery)) {
+			return;
+		}
+	}
+}
+
+static void end_children(struct nursery *nursery)
+{
+	for (unsigned i = 0; i < nursery->settings.workers; i++) {
+		struct child *child = &nursery->children[i];
+		if (child->pid > 0) {
+			kill(child->pid, SIGKILL);
+			waitpid(child->pid, NULL, 0);
+		}
+		if (child->directory[0] != '\0') {
+			remove_tree(AT_FDCWD, child->directory, 0);
+		}
+	}
+}
+
+/* A signal to the group of processes (Ctrl-C) is the daemon's affair: it closes the control socket when it is done. */
+static bool set_signals(struct nursery *nursery)
+{
+	sigset_t child;
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &child, NULL);
+	nursery->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+	return nursery->signals >= 0;
+}
+
+static const char *start(struct nursery *nursery)
+{
+	struct arena *kept = arena_create(4096); /* the settings' texts live as long as the process */
+	ssize_t n = wire_receive(CONTROL_FD, nursery->packet, NULL);
+	if (n <= 0 || !wire_get_settings((struct slice){nursery->packet, (size_t)n}, kept, &nursery->settings)) {
+		return "no settings came";
+	}
+	if (!set_signals(nursery) || !dkim_verify_init()) {
+		return "cannot be initialised";
+	}
+	return clamav_load(&nursery->settings, kept);
+}
+
+int main(void)
+{
+	static struct nursery nursery;
+	log_open(LOG_TARGET_STDERR, "mailreeve-inspect");
+	if (fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) != 0) {
+		fputs("mailreeve-inspect is started by mailreeved and by mailreeve, not by hand\n", stderr);
+		return 2;
+	}
+	nursery.arena = arena_create(4096);
+	nursery.packet = malloc(WIRE_PACKET_MAX);
+	umask(077);
+	if (nursery.packet == NULL) {
+		return 1;
+	}
+	const char *problem = start(&nursery);
+	if (problem != NULL) {
+		tell(&nursery, (struct wire_note){.kind = WIRE_FAILED, .text = problem}, -1);
+		return 1;
+	}
+	sandbox_isolate();
+	tell(&nursery,
+	     (struct wire_note){.kind = WIRE_LOADED, .number = clamav_signatures(), .flag = clamav_official()}, -1);
+	serve(&nursery);
+	end_children(&nursery);
+	return 0;
+}

@@ -1,0 +1,10 @@
+/* worker: serves requests on its socket until the other end closes. */
+#ifndef MAILREEVE_INSPECT_WORKER_H
+#define MAILREEVE_INSPECT_WORKER_H
+
+#include "lib/inspect/pool.h"
+
+/* In a process of its own, forked from the nursery; directory: its private folder, which exists. Never returns. */
+__attribute__((noreturn)) void worker_run(int socket, const char *directory, const struct pool_settings *settings);
+
+#endif

@@ -1,0 +1,400 @@
+#include "lib/inspect/wire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	MAGIC_REQUEST = 0x4d525131,
+	MAGIC_REPLY = 0x4d525031,
+	MAGIC_SETTINGS = 0x4d525331,
+	MAGIC_NOTE = 0x4d524e31,
+	SIGNATURES_MAX = DKIM_MAX_SIGNATURES,
+};
+
+/* ---- numbers and texts ---- */
+
+struct writer {
+	char *at;
+	size_t left;
+	bool full;
+};
+
+static void put(struct writer *writer, const void *data, size_t n)
+{
+	if (writer->full || n > writer->left) {
+		writer->full = true;
+		return;
+	}
+	if (n > 0) {
+		memcpy(writer->at, data, n);
+	}
+	writer->at += n;
+	writer->left -= n;
+}
+
+/* Both ends are one build on one machine: numbers go in its own byte order. */
+static void put_u32(struct writer *writer, uint32_t value)
+{
+	put(writer, &value, sizeof value);
+}
+
+static void put_u64(struct writer *writer, uint64_t value)
+{
+	put(writer, &value, sizeof value);
+}
+
+static void put_slice(struct writer *writer, struct slice text)
+{
+	put_u32(writer, (uint32_t)text.len);
+	put(writer, text.data, text.len);
+}
+
+/* Cut at WIRE_TEXT_MAX; NULL and "" are told apart by the first byte. */
+static void put_text(struct writer *writer, const char *text)
+{
+	char there = text != NULL;
+	put(writer, &there, 1);
+	put_slice(writer, (struct slice){text, text == NULL ? 0 : strnlen(text, WIRE_TEXT_MAX)});
+}
+
+static struct writer writer_open(char *packet, uint32_t magic)
+{
+	struct writer writer = {packet, WIRE_PACKET_MAX, false};
+	put_u32(&writer, magic);
+	return writer;
+}
+
+static size_t writer_length(const struct writer *writer)
+{
+	return writer->full ? 0 : WIRE_PACKET_MAX - writer->left;
+}
+
+struct reader {
+	struct slice rest;
+	struct arena *arena;
+	bool bad;
+};
+
+static void get(struct reader *reader, void *data_r, size_t n)
+{
+	if (reader->bad || n > reader->rest.len) {
+		reader->bad = true;
+		memset(data_r, 0, n);
+		return;
+	}
+	memcpy(data_r, reader->rest.data, n);
+	reader->rest = (struct slice){reader->rest.data + n, reader->rest.len - n};
+}
+
+static uint32_t get_u32(struct reader *reader)
+{
+	uint32_t value;
+	get(reader, &value, sizeof value);
+	return value;
+}
+
+static uint64_t get_u64(struct reader *reader)
+{
+	uint64_t value;
+	get(reader, &value, sizeof value);
+	return value;
+}
+
+/* A number of an enum or a count: at most `max`. */
+static uint32_t get_upto(struct reader *reader, uint32_t max)
+{
+	uint32_t value = get_u32(reader);
+	if (value > max) {
+		reader->bad = true;
+		return 0;
+	}
+	return value;
+}
+
+static struct slice get_slice(struct reader *reader, uint32_t max)
+{
+	uint32_t n = get_upto(reader, max);
+	if (reader->bad || n > reader->rest.len) {
+		reader->bad = true;
+		return (struct slice){"", 0};
+	}
+	struct slice text = {slice_dup(reader->arena, (struct slice){reader->rest.data, n}), n};
+	reader->rest = (struct slice){reader->rest.data + n, reader->rest.len - n};
+	return text;
+}
+
+/* A text for logs and headers: no control bytes. NULL where NULL was put. */
+static const char *get_text_or_null(struct reader *reader)
+{
+	char there;
+	get(reader, &there, 1);
+	struct slice text = get_slice(reader, WIRE_TEXT_MAX);
+	for (size_t i = 0; i < text.len; i++) {
+		reader->bad = reader->bad || (unsigned char)text.data[i] < ' ' || text.data[i] == 127;
+	}
+	reader->bad = reader->bad || (there != 0 && there != 1) || (there == 0 && text.len > 0);
+	return there == 0 ? NULL : text.data;
+}
+
+static const char *get_text(struct reader *reader)
+{
+	const char *text = get_text_or_null(reader);
+	reader->bad = reader->bad || text == NULL;
+	return text == NULL ? "" : text;
+}
+
+static struct reader reader_open(struct slice packet, struct arena *arena, uint32_t magic)
+{
+	struct reader reader = {packet, arena, false};
+	reader.bad = get_u32(&reader) != magic;
+	return reader;
+}
+
+static bool reader_done(const struct reader *reader)
+{
+	return !reader->bad && reader->rest.len == 0;
+}
+
+/* ---- request ---- */
+
+size_t wire_put_request(const struct inspect_request *request, char *packet_r)
+{
+	struct writer writer = writer_open(packet_r, MAGIC_REQUEST);
+	put_u32(&writer, request->tasks);
+	put_u64(&writer, request->message_size);
+	put_u64(&writer, request->now);
+	put_u32(&writer, request->deadline_ms);
+	put_u32(&writer, (uint32_t)request->keys->count);
+	for (size_t i = 0; i < request->keys->count; i++) {
+		const struct dkim_key *key = &request->keys->items[i];
+		put_u32(&writer, (uint32_t)key->status);
+		put_text(&writer, key->domain);
+		put_text(&writer, key->selector);
+		put_slice(&writer, key->status == DKIM_KEY_FOUND ? key->text : SLICE_LITERAL(""));
+	}
+	return writer_length(&writer);
+}
+
+bool wire_get_request(struct slice packet, struct arena *arena, struct inspect_request *request_r)
+{
+	struct reader reader = reader_open(packet, arena, MAGIC_REQUEST);
+	struct dkim_keys *keys = arena_alloc(arena, sizeof *keys);
+	*request_r = (struct inspect_request){.message_fd = -1, .keys = keys};
+	request_r->tasks = get_upto(&reader, INSPECT_DKIM | INSPECT_VIRUS);
+	request_r->message_size = get_u64(&reader);
+	request_r->now = get_u64(&reader);
+	request_r->deadline_ms = get_u32(&reader);
+	keys->count = get_upto(&reader, DKIM_MAX_SIGNATURES);
+	for (size_t i = 0; i < keys->count; i++) {
+		struct dkim_key *key = &keys->items[i];
+		key->status = (enum dkim_key_status)get_upto(&reader, DKIM_KEY_UNUSABLE);
+		key->domain = get_text(&reader);
+		key->selector = get_text(&reader);
+		key->text = get_slice(&reader, DKIM_MAX_KEY);
+	}
+	return reader_done(&reader);
+}
+
+/* ---- reply ---- */
+
+size_t wire_put_reply(const struct inspect_reply *reply, char *packet_r)
+{
+	struct writer writer = writer_open(packet_r, MAGIC_REPLY);
+	put_u32(&writer, (uint32_t)reply->signature_count);
+	for (size_t i = 0; i < reply->signature_count; i++) {
+		const struct inspect_signature *signature = &reply->signatures[i];
+		put_u32(&writer, (uint32_t)signature->result);
+		put_text(&writer, signature->domain);
+		put_text(&writer, signature->selector);
+		put_text(&writer, signature->identity);
+		put_text(&writer, signature->algorithm);
+		put_text(&writer, signature->b);
+		put_text(&writer, signature->problem);
+		put_u32(&writer, signature->key_bits);
+		put_u32(&writer, signature->testing);
+	}
+	put_u32(&writer, (uint32_t)reply->virus);
+	put_text(&writer, reply->virus_name);
+	put_text(&writer, reply->virus_problem);
+	put_u32(&writer, reply->signatures_loaded);
+	put_u32(&writer, reply->official_database);
+	put_u32(&writer, reply->dkim_us);
+	put_u32(&writer, reply->virus_us);
+	return writer_length(&writer);
+}
+
+static void get_signature(struct reader *reader, struct inspect_signature *signature_r)
+{
+	signature_r->result = (enum auth_result)get_upto(reader, AUTH_PERMERROR);
+	signature_r->domain = get_text(reader);
+	signature_r->selector = get_text(reader);
+	signature_r->identity = get_text(reader);
+	signature_r->algorithm = get_text(reader);
+	signature_r->b = get_text(reader);
+	signature_r->problem = get_text_or_null(reader);
+	signature_r->key_bits = get_upto(reader, 1U << 20);
+	signature_r->testing = get_upto(reader, 1) == 1;
+}
+
+bool wire_get_reply(struct slice packet, struct arena *arena, struct inspect_reply *reply_r)
+{
+	struct reader reader = reader_open(packet, arena, MAGIC_REPLY);
+	*reply_r = (struct inspect_reply){.signature_count = get_upto(&reader, SIGNATURES_MAX)};
+	struct inspect_signature *signatures = arena_alloc(arena, reply_r->signature_count * sizeof *signatures);
+	for (size_t i = 0; i < reply_r->signature_count; i++) {
+		get_signature(&reader, &signatures[i]);
+	}
+	reply_r->signatures = signatures;
+	reply_r->virus = (enum inspect_virus_status)get_upto(&reader, INSPECT_VIRUS_NO_DATABASE);
+	reply_r->virus_name = get_text_or_null(&reader);
+	reply_r->virus_problem = get_text_or_null(&reader);
+	reply_r->signatures_loaded = get_u32(&reader);
+	reply_r->official_database = get_upto(&reader, 1) == 1;
+	reply_r->dkim_us = get_u32(&reader);
+	reply_r->virus_us = get_u32(&reader);
+	bool named = reply_r->virus == INSPECT_VIRUS_FOUND || reply_r->virus == INSPECT_VIRUS_LIMIT;
+	bool told = reply_r->virus == INSPECT_VIRUS_ERROR;
+	return reader_done(&reader) && named == (reply_r->virus_name != NULL) && told == (reply_r->virus_problem != NULL);
+}
+
+/* ---- settings ---- */
+
+size_t wire_put_settings(const struct pool_settings *settings, char *packet_r)
+{
+	struct writer writer = writer_open(packet_r, MAGIC_SETTINGS);
+	uint32_t count = 0;
+	while (settings->databases != NULL && settings->databases[count] != NULL) {
+		count++;
+	}
+	put_u32(&writer, settings->workers);
+	put_text(&writer, settings->tmp_dir);
+	put_u64(&writer, settings->memory_max);
+	put_u64(&writer, settings->scan_size_max);
+	put_u64(&writer, settings->file_size_max);
+	put_u32(&writer, settings->scan_recursion_max);
+	put_u32(&writer, settings->scan_files_max);
+	put_u32(&writer, settings->scan_time_ms);
+	put_u32(&writer, settings->scan_heuristics);
+	put_u32(&writer, count);
+	for (uint32_t i = 0; i < count; i++) {
+		put_text(&writer, settings->databases[i]);
+	}
+	return count > WIRE_DATABASES_MAX ? 0 : writer_length(&writer);
+}
+
+bool wire_get_settings(struct slice packet, struct arena *arena, struct pool_settings *settings_r)
+{
+	struct reader reader = reader_open(packet, arena, MAGIC_SETTINGS);
+	*settings_r = (struct pool_settings){.workers = get_upto(&reader, 256)};
+	settings_r->tmp_dir = get_text(&reader);
+	settings_r->memory_max = get_u64(&reader);
+	settings_r->scan_size_max = get_u64(&reader);
+	settings_r->file_size_max = get_u64(&reader);
+	settings_r->scan_recursion_max = get_u32(&reader);
+	settings_r->scan_files_max = get_u32(&reader);
+	settings_r->scan_time_ms = get_u32(&reader);
+	settings_r->scan_heuristics = get_upto(&reader, 1) == 1;
+	uint32_t count = get_upto(&reader, WIRE_DATABASES_MAX);
+	const char **databases = arena_alloc(arena, (count + 1) * sizeof *databases);
+	for (uint32_t i = 0; i < count; i++) {
+		databases[i] = get_text(&reader);
+	}
+	settings_r->databases = databases;
+	return reader_done(&reader);
+}
+
+/* ---- notes ---- */
+
+size_t wire_put_note(const struct wire_note *note, char *packet_r)
+{
+	struct writer writer = writer_open(packet_r, MAGIC_NOTE);
+	put_u32(&writer, (uint32_t)note->kind);
+	put_u32(&writer, note->number);
+	put_u32(&writer, note->flag);
+	put_text(&writer, note->text == NULL ? "" : note->text);
+	return writer_length(&writer);
+}
+
+bool wire_get_note(struct slice packet, struct arena *arena, struct wire_note *note_r)
+{
+	struct reader reader = reader_open(packet, arena, MAGIC_NOTE);
+	note_r->kind = (enum wire_kind)get_upto(&reader, WIRE_READY);
+	note_r->number = get_u32(&reader);
+	note_r->flag = get_upto(&reader, 1) == 1;
+	note_r->text = get_text(&reader);
+	return reader_done(&reader) && note_r->kind >= WIRE_LOADED;
+}
+
+/* ---- sockets ---- */
+
+bool wire_send(int socket, const char *packet, size_t n, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = {0};
+	struct iovec part = {.iov_base = (char *)(uintptr_t)packet, .iov_len = n};
+	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+	if (fd >= 0) {
+		header.msg_control = control;
+		header.msg_controllen = sizeof control;
+		struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cmsg), &fd, sizeof fd);
+	}
+	ssize_t sent;
+	do {
+		sent = sendmsg(socket, &header, MSG_NOSIGNAL);
+	} while (sent < 0 && errno == EINTR);
+	return sent == (ssize_t)n;
+}
+
+/* The one descriptor that may come beside a packet; any other is closed. */
+static int take_descriptor(struct msghdr *header, bool wanted)
+{
+	int kept = -1;
+	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg != NULL; cmsg = CMSG_NXTHDR(header, cmsg)) {
+		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS) {
+			continue;
+		}
+		size_t count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < count; i++) {
+			int fd;
+			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof fd, sizeof fd);
+			if (wanted && kept < 0) {
+				kept = fd;
+			} else {
+				close(fd);
+			}
+		}
+	}
+	return kept;
+}
+
+ssize_t wire_receive(int socket, char *packet_r, int *fd_r)
+{
+	char control[CMSG_SPACE(4 * sizeof(int))];
+	struct iovec part = {.iov_base = packet_r, .iov_len = WIRE_PACKET_MAX};
+	struct msghdr header = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+	ssize_t got;
+	do {
+		got = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
+	} while (got < 0 && errno == EINTR);
+	if (got < 0) {
+		return -1;
+	}
+	int fd = take_descriptor(&header, fd_r != NULL);
+	if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+		if (fd >= 0) {
+			close(fd);
+		}
+		errno = EMSGSIZE;
+		return -1;
+	}
+	if (fd_r != NULL) {
+		*fd_r = fd;
+	}
+	return got;
+}
