@@ -1,15 +1,18 @@
 /* check_host() with libspf2 behind a fence (DESIGN.md section 4). libspf2 keeps the order of terms, the qualifiers and
  * the calls for include and redirect; it never sees a byte that came from the network. Each record is read by our own
  * parser and handed to libspf2 rewritten:
- *   a term whose answer is known (ip4, ip6, all)  ->  left out, or "all" with its qualifier, and the end
- *   a term that needs DNS                          ->  "exists:eF-T.x", answered by us when libspf2 asks for it
+ *   ip4, ip6 that do not match                     ->  left out
+ *   any other term but include                     ->  "exists:eF-T.x", answered by us when libspf2 asks for it
  *   include, redirect                              ->  "include:iF-T.x", "redirect=rF.x", answered by get_spf
- * where F is the frame and T the term. A record holds eleven such terms at most, so it never comes near libspf2's
- * limits; the client, sender and HELO that it knows are constants. All limits are counted here, over the whole run.
+ *   the end of a record without redirect           ->  "?exists:eF-N.x", N the number of terms: it matches
+ * where F is the frame and T the term. What follows all or an ip4 or ip6 that matches is left out. So a record holds
+ * twelve terms at most and never comes near libspf2's limits, and we see where an evaluation ended; the client, sender
+ * and HELO that it knows are constants. All limits are counted here, over the whole run.
  * An answer that is not there yet, or an error, ends the run by a temporary error for libspf2; what it means is kept
  * on our side.
  *
- * A SPF_server_t is made for each run: it costs about 2 us, and a session may move between threads. */
+ * A SPF_server_t is made for each run: it costs about 2 us, and a session may move between threads. What a run computes
+ * lives in an arena of its own, because a check is run again each time that answers have come. */
 #include "lib/auth/spf_eval.h"
 #include "lib/base/log.h"
 #include "lib/mail/domain.h"
@@ -26,7 +29,7 @@
 #include <spf2/spf_dns.h>
 #pragma GCC diagnostic pop
 
-enum { REWRITTEN_MAX = 480, EXPLANATION_MAX = 512 };
+enum { REWRITTEN_MAX = 480, EXPLANATION_MAX = 512, ARENA_CHUNK = 16384 };
 
 /* The number in decimal at *text, which moves behind it. */
 static size_t alias_number(const char **text)
@@ -38,7 +41,7 @@ static size_t alias_number(const char **text)
 	return n;
 }
 
-/* "eF-T.x": frame F, term T. False when it is none of ours. */
+/* "eF-T.x": frame F, term T or, behind the last one, the end. False when it is none of ours. */
 static bool alias_parse(struct spf_eval *eval, const char *name, struct spf_frame **frame_r, size_t *term_r)
 {
 	const char *at = name + 1;
@@ -48,15 +51,22 @@ static bool alias_parse(struct spf_eval *eval, const char *name, struct spf_fram
 		return false;
 	}
 	*frame_r = &eval->frames[frame];
-	return *term_r < (*frame_r)->record.count || name[0] == 'r';
+	return *term_r <= (*frame_r)->record.count;
 }
 
 static bool count_term(struct spf_eval *eval)
 {
+	eval->term_is_void = false;
 	if (++eval->terms > SPF_LOOKUPS_MAX) {
 		spf_stop(eval, AUTH_PERMERROR, "more than 10 DNS lookups");
 	}
 	return !eval->stopped;
+}
+
+/* It needs no DNS; and where libspf2 gets to see it, it matches. */
+static bool term_is_known(const struct spf_term *term)
+{
+	return term->kind == SPF_TERM_ALL || term->kind == SPF_TERM_IP;
 }
 
 /* The record as libspf2 gets it. */
@@ -67,22 +77,33 @@ static void rewrite(const struct spf_eval *eval, size_t index, char *text_r)
 	unsigned lookups = 0;
 	for (size_t i = 0; i < frame->record.count && lookups <= SPF_LOOKUPS_MAX; i++) {
 		const struct spf_term *term = &frame->record.terms[i];
-		bool known = term->kind == SPF_TERM_ALL || term->kind == SPF_TERM_IP;
 		if (term->kind == SPF_TERM_IP && !ip_network_contains(&term->network, &eval->request->client)) {
 			continue;
-		}
-		if (known) {
-			snprintf(text_r + n, REWRITTEN_MAX - n, " %call", term->qualifier);
-			return;
 		}
 		bool include = term->kind == SPF_TERM_INCLUDE;
 		n += (size_t)snprintf(text_r + n, REWRITTEN_MAX - n, " %c%s:%c%zu-%zu.x", term->qualifier,
 		                      include ? "include" : "exists", include ? 'i' : 'e', index, i);
+		if (term_is_known(term)) {
+			return;
+		}
 		lookups++;
 	}
 	if (frame->record.redirect.data != NULL) {
 		snprintf(text_r + n, REWRITTEN_MAX - n, " redirect=r%zu.x", index);
+	} else {
+		snprintf(text_r + n, REWRITTEN_MAX - n, " ?exists:e%zu-%zu.x", index, frame->record.count);
 	}
+}
+
+/* Does the term that libspf2 asks for match? */
+static bool answer_term(struct spf_eval *eval, struct spf_frame *frame, size_t index)
+{
+	if (index == frame->record.count) {
+		frame->last = NULL;
+		return true;
+	}
+	frame->last = &frame->record.terms[index];
+	return (term_is_known(frame->last) || count_term(eval)) && spf_match(eval, frame, frame->last);
 }
 
 static SPF_dns_rr_t *dns_lookup(SPF_dns_server_t *server, const char *name, ns_type type, int should_cache)
@@ -92,14 +113,14 @@ static SPF_dns_rr_t *dns_lookup(SPF_dns_server_t *server, const char *name, ns_t
 	struct spf_frame *frame;
 	size_t term;
 	bool match = false;
-	if (!eval->stopped && !eval->pending && type == ns_t_a && name[0] == 'e' && alias_parse(eval, name, &frame, &term) &&
-	    count_term(eval)) {
-		frame->last = &frame->record.terms[term];
-		match = frame->last_matched = spf_match(eval, frame, frame->last);
+	if (!eval->stopped && !eval->pending && type == ns_t_a && name[0] == 'e' &&
+	    alias_parse(eval, name, &frame, &term)) {
+		match = answer_term(eval, frame, term);
 	}
 	int error = eval->stopped || eval->pending ? TRY_AGAIN : match ? NETDB_SUCCESS : HOST_NOT_FOUND;
 	SPF_dns_rr_t *rr = SPF_dns_rr_new_init(server, name, type, 0, error);
-	if (rr != NULL && match && error == NETDB_SUCCESS && SPF_dns_rr_buf_realloc(rr, 0, sizeof *rr->rr[0]) == SPF_E_SUCCESS) {
+	if (rr != NULL && match && error == NETDB_SUCCESS &&
+	    SPF_dns_rr_buf_realloc(rr, 0, sizeof *rr->rr[0]) == SPF_E_SUCCESS) {
 		rr->rr[0]->a.s_addr = htonl(INADDR_LOOPBACK + 1);
 		rr->num_rr = 1;
 	}
@@ -121,7 +142,8 @@ static bool frame_load(struct spf_eval *eval, struct spf_frame *frame, const cha
 		spf_stop(eval, AUTH_TEMPERROR, arena_printf(eval->arena, "DNS: %s TXT: %s", name, answer->problem));
 		return false;
 	}
-	size_t found = spf_select(answer, &text);
+	/* 4.3: check_host() is for names of more than one label. */
+	size_t found = domain_labels(frame->domain) > 1 ? spf_select(answer, &text) : 0;
 	if (found != 1) {
 		bool none = found == 0 && what == NULL;
 		spf_stop(eval, none ? AUTH_NONE : AUTH_PERMERROR,
@@ -149,7 +171,6 @@ static struct spf_frame *frame_open(struct spf_eval *eval, const char *alias)
 		bool include = alias[0] == 'i';
 		if (include) {
 			from->last = &from->record.terms[term];
-			from->last_matched = false;
 		}
 		next.domain = spf_target(eval, from, include ? from->last->domain : from->record.redirect);
 		next.depth = from->depth + include;
@@ -190,7 +211,7 @@ static SPF_errcode_t dns_get_exp(SPF_server_t *server, const char *domain, char 
 static SPF_dns_server_t *dns_create(struct spf_eval *eval, SPF_dns_server_t *dns)
 {
 	*dns = (SPF_dns_server_t){
-		.lookup = dns_lookup, .get_spf = dns_get_spf, .get_exp = dns_get_exp, .name = "mailreeve", .hook = eval};
+	    .lookup = dns_lookup, .get_spf = dns_get_spf, .get_exp = dns_get_exp, .name = "mailreeve", .hook = eval};
 	return dns;
 }
 
@@ -258,41 +279,11 @@ static struct spf_frame *final_frame(struct spf_eval *eval)
 	return frame;
 }
 
-static bool qualifier_gives(char qualifier, enum auth_result result)
-{
-	switch (qualifier) {
-	case '-':
-		return result == AUTH_FAIL;
-	case '~':
-		return result == AUTH_SOFTFAIL;
-	case '?':
-		return result == AUTH_NEUTRAL;
-	default:
-		return result == AUTH_PASS;
-	}
-}
-
-/* The term that matched, as published; NULL when none did. libspf2 does not say whether an include matched: the
- * qualifier tells, as far as it can. */
-static const char *matched_term(struct spf_eval *eval)
+/* The term that matched, as published; NULL when none did. A run that nothing stopped ends where a term matches. */
+static const char *matched_term(struct spf_eval *eval, struct arena *arena)
 {
 	const struct spf_frame *frame = final_frame(eval);
-	const struct spf_term *term = NULL;
-	if (frame == NULL) {
-		return NULL;
-	}
-	if (frame->last != NULL && (frame->last_matched || (frame->last->kind == SPF_TERM_INCLUDE &&
-	                                                    qualifier_gives(frame->last->qualifier, eval->result)))) {
-		term = frame->last;
-	}
-	for (size_t i = 0; term == NULL && i < frame->record.count; i++) {
-		const struct spf_term *known = &frame->record.terms[i];
-		if (known->kind == SPF_TERM_ALL ||
-		    (known->kind == SPF_TERM_IP && ip_network_contains(&known->network, &eval->request->client))) {
-			term = known;
-		}
-	}
-	return term == NULL ? NULL : text_escape(eval->arena, term->text, "", false, 200);
+	return frame == NULL || frame->last == NULL ? NULL : text_escape(arena, frame->last->text, "", false, 200);
 }
 
 /* 6.2: the expanded text, or NULL where there is none that can be shown. False while pending. */
@@ -342,39 +333,52 @@ static void set_sender(const struct spf_request *request, struct arena *arena, s
 	const char *from = request->mail_from;
 	const char *at = strrchr(from, '@');
 	bool helo = request->scope == SPF_SCOPE_HELO || from[0] == '\0';
-	const char *domain = helo ? request->helo : at == NULL ? from : at + 1;
+	const char *domain = initial_domain(arena, helo ? request->helo : at == NULL ? from : at + 1);
 	verdict->scope = helo ? SPF_SCOPE_HELO : SPF_SCOPE_MFROM;
-	eval->values.local = helo || at == NULL || at == from ? "postmaster" : arena_memdup(arena, from, (size_t)(at - from));
-	eval->values.sender_domain = domain;
+	verdict->domain = domain == NULL ? "" : domain;
+	eval->values.local =
+	    helo || at == NULL || at == from ? "postmaster" : arena_memdup(eval->arena, from, (size_t)(at - from));
+	eval->values.sender_domain = eval->frames[0].domain = domain;
+}
+
+/* True when the run has come to its end. */
+static bool check(struct spf_eval *eval, struct arena *arena, struct spf_verdict *verdict)
+{
+	const char *explanation = NULL;
+	run_library(eval);
+	if (eval->pending || (eval->result == AUTH_FAIL && !explain(eval, &explanation))) {
+		return false;
+	}
+	verdict->result = eval->result;
+	verdict->lookups = eval->terms;
+	verdict->void_lookups = eval->voids;
+	verdict->explanation = explanation == NULL ? NULL : arena_strdup(arena, explanation);
+	verdict->problem = eval->problem == NULL ? NULL : arena_strdup(arena, eval->problem);
+	verdict->mechanism = eval->problem == NULL ? matched_term(eval, arena) : NULL;
+	return true;
 }
 
 bool spf_check(const struct spf_request *request, struct lookups *lookups, struct arena *arena,
                struct spf_verdict *verdict_r)
 {
 	struct spf_eval eval = {
-		.request = request,
-		.lookups = lookups,
-		.arena = arena,
-		.values = {.client = request->client, .helo = request->helo, .receiver = request->receiver, .now = request->now},
+	    .request = request,
+	    .lookups = lookups,
+	    .arena = arena_create(ARENA_CHUNK),
+	    .values = {.client = request->client,
+	               .helo = request->helo,
+	               .receiver = request->receiver,
+	               .now = request->now},
 	};
 	*verdict_r = (struct spf_verdict){.result = AUTH_NONE, .domain = ""};
 	set_sender(request, arena, &eval, verdict_r);
-	const char *domain = initial_domain(arena, eval.values.sender_domain);
-	if (domain == NULL || request->client.family == IP_UNKNOWN) {
-		verdict_r->problem = domain == NULL ? "no domain name to check" : "the client's address is not known";
-		return true;
+	bool done = true;
+	if (eval.frames[0].domain == NULL || request->client.family == IP_UNKNOWN) {
+		verdict_r->problem =
+		    eval.frames[0].domain == NULL ? "no domain name to check" : "the client's address is not known";
+	} else {
+		done = check(&eval, arena, verdict_r);
 	}
-	eval.frames[0].domain = verdict_r->domain = domain;
-	run_library(&eval);
-	if (eval.pending) {
-		return false;
-	}
-	verdict_r->result = eval.result;
-	verdict_r->problem = eval.problem;
-	verdict_r->lookups = eval.terms;
-	verdict_r->void_lookups = eval.voids;
-	if (eval.problem == NULL) {
-		verdict_r->mechanism = matched_term(&eval);
-	}
-	return eval.result != AUTH_FAIL || explain(&eval, &verdict_r->explanation);
+	arena_destroy(eval.arena);
+	return done;
 }

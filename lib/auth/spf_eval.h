@@ -14,8 +14,7 @@ struct spf_frame {
 	const char *domain;
 	unsigned depth; /* of includes: 0 for the first record and those it redirects to */
 	struct spf_record record;
-	const struct spf_term *last; /* the last term of it that was looked up */
-	bool last_matched;
+	const struct spf_term *last; /* the term of it that was looked at last; NULL: none, or the end was reached */
 };
 
 struct spf_eval {
@@ -24,9 +23,10 @@ struct spf_eval {
 	struct arena *arena;
 	struct spf_macro_values values; /* domain and validated are set for each expansion */
 	unsigned terms;                 /* that cost a lookup so far */
-	unsigned voids;
-	bool pending; /* some answer is not there: the run is void */
-	bool stopped; /* result and problem say why: nothing is looked at any more */
+	unsigned voids;                 /* terms with a void lookup */
+	bool term_is_void;              /* the current term has been counted in voids */
+	bool pending;                   /* some answer is not there: the run is void */
+	bool stopped;                   /* result and problem say why: nothing is looked at any more */
 	enum auth_result result;
 	const char *problem;
 	size_t frame_count;
@@ -36,13 +36,15 @@ struct spf_eval {
 /* Ends the run with this result, unless it is over already. */
 void spf_stop(struct spf_eval *eval, enum auth_result result, const char *problem);
 
-/* An answer, or NULL: pending, or a temporary error that ended the run. A void one is counted when `counted`. */
+/* An answer, or NULL: pending, or a temporary error that ended the run. A void one is counted when `counted`, once for
+ * a term as 4.6.4 words it: three MX hosts that have no AAAA are one void lookup for a client with IPv6. */
 const struct dns_answer *spf_ask(struct spf_eval *eval, const char *name, enum dns_type type, bool counted);
 
-/* The domain-spec of a term expanded for this frame (empty: the frame's domain); NULL when the run is over or pending. */
+/* The domain-spec of a term expanded for this frame (empty: the frame's domain); NULL when the run is over or pending.
+ */
 const char *spf_target(struct spf_eval *eval, const struct spf_frame *frame, struct slice spec);
 
-/* Does the term (not all, include) match? False too when the run is over or pending. */
+/* Does the term (not include) match? False too when the run is over or pending. */
 bool spf_match(struct spf_eval *eval, const struct spf_frame *frame, const struct spf_term *term);
 
 /* Sets values.validated for %{p} in this frame (7.3); false while pending. */

@@ -98,6 +98,22 @@ bool spf_macro_valid(struct slice text, unsigned flags)
 	return true;
 }
 
+bool spf_macro_ends(struct slice text)
+{
+	struct macro macro;
+	char byte;
+	bool ends = false;
+	while (text.len > 0) {
+		size_t n = macro_next(text, 0, &macro, &byte);
+		if (n == 0) {
+			return false;
+		}
+		ends = text.data[0] == '%';
+		text = (struct slice){text.data + n, text.len - n};
+	}
+	return ends;
+}
+
 bool spf_macro_uses(struct slice text, char letter)
 {
 	struct macro macro;
@@ -118,18 +134,19 @@ bool spf_macro_uses(struct slice text, char letter)
 /* RFC 7208 7.3: dots between the octets or nibbles. */
 static const char *macro_dotted_ip(struct arena *arena, const struct ip *ip)
 {
-	struct strbuf text;
-	strbuf_init(&text, arena);
-	size_t bytes = ip->family == IP_V4 ? 4 : 16;
-	for (size_t i = 0; i < bytes; i++) {
-		const char *dot = i == 0 ? "" : ".";
-		if (ip->family == IP_V4) {
-			strbuf_printf(&text, "%s%u", dot, ip->bytes[i]);
-		} else {
-			strbuf_printf(&text, "%s%X.%X", dot, ip->bytes[i] >> 4, ip->bytes[i] & 15U);
-		}
+	static const char digits[] = "0123456789ABCDEF";
+	if (ip->family == IP_V4) {
+		return arena_printf(arena, "%u.%u.%u.%u", ip->bytes[0], ip->bytes[1], ip->bytes[2], ip->bytes[3]);
 	}
-	return text.data;
+	/* A record may hold thousands of these: no printf for each nibble. */
+	char *text = arena_alloc(arena, 64);
+	for (size_t i = 0; i < 16; i++) {
+		text[4 * i] = digits[ip->bytes[i] >> 4];
+		text[4 * i + 1] = '.';
+		text[4 * i + 2] = digits[ip->bytes[i] & 15U];
+		text[4 * i + 3] = i == 15 ? '\0' : '.';
+	}
+	return text;
 }
 
 static const char *macro_value(struct arena *arena, char letter, const struct spf_macro_values *values)
@@ -226,6 +243,17 @@ char *spf_macro_expand(struct arena *arena, struct slice text, const struct spf_
 	return out.data;
 }
 
+static char *escape_backslashes(struct arena *arena, const char *name)
+{
+	struct strbuf out;
+	strbuf_init(&out, arena);
+	for (; *name != '\0'; name++) {
+		strbuf_add(&out, "\\\\", *name == '\\' ? 1 : 0);
+		strbuf_add_char(&out, *name);
+	}
+	return out.data;
+}
+
 char *spf_macro_expand_domain(struct arena *arena, struct slice text, const struct spf_macro_values *values)
 {
 	char *name = spf_macro_expand(arena, text, values, 0);
@@ -236,13 +264,9 @@ char *spf_macro_expand_domain(struct arena *arena, struct slice text, const stru
 	if (n > 0 && name[n - 1] == '.') {
 		name[--n] = '\0';
 	}
-	while (n > NAME_MAX_BYTES) {
-		char *dot = strchr(name, '.');
-		if (dot == NULL) {
-			return name;
-		}
-		name = dot + 1;
-		n = strlen(name);
+	if (n > NAME_MAX_BYTES) {
+		char *dot = strchr(name + (n - NAME_MAX_BYTES - 1), '.');
+		name = dot == NULL ? name : dot + 1;
 	}
-	return name;
+	return strchr(name, '\\') == NULL ? name : escape_backslashes(arena, name);
 }

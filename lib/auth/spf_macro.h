@@ -20,12 +20,15 @@ enum { SPF_MACRO_EXP = 1U << 0 /* c, r and t, and white space, are allowed: the 
 
 /* Is it a macro-string of RFC 7208 7.1? */
 bool spf_macro_valid(struct slice text, unsigned flags);
+/* Does it end in a macro-expand (7.1: "%{...}", "%%", "%_", "%-")? False when it is not valid. */
+bool spf_macro_ends(struct slice text);
 /* Does a %{letter} (either case) stand in it? */
 bool spf_macro_uses(struct slice text, char letter);
 
 /* The expansion; NULL when the text is not valid or grows over 64 KiB. */
 char *spf_macro_expand(struct arena *arena, struct slice text, const struct spf_macro_values *values, unsigned flags);
-/* The expansion of a domain-spec as a domain name: shortened from the left to 253 bytes (7.3), no final dot. */
+/* The expansion of a domain-spec as a domain name: shortened from the left to 253 bytes (7.3), no final dot, and then a
+ * backslash written twice, as lookups_get() wants it. */
 char *spf_macro_expand_domain(struct arena *arena, struct slice text, const struct spf_macro_values *values);
 
 #endif

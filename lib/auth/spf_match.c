@@ -25,14 +25,19 @@ const struct dns_answer *spf_ask(struct spf_eval *eval, const char *name, enum d
 	case DNS_TEMPORARY:
 		if (counted) {
 			spf_stop(eval, AUTH_TEMPERROR,
-			         arena_printf(eval->arena, "DNS: %s %s: %s", text_escape(eval->arena, slice_from(name), "", false, 80),
-			                      dns_type_name(type), answer->problem));
+			         arena_printf(eval->arena, "DNS: %s %s: %s",
+			                      text_escape(eval->arena, slice_from(name), "", false, 80), dns_type_name(type),
+			                      answer->problem));
 			return NULL;
 		}
 		break;
 	case DNS_NODATA:
 	case DNS_NXDOMAIN:
-		if (counted && ++eval->voids > SPF_VOID_MAX) {
+		if (counted && !eval->term_is_void) {
+			eval->term_is_void = true;
+			eval->voids++;
+		}
+		if (eval->voids > SPF_VOID_MAX) {
 			spf_stop(eval, AUTH_PERMERROR, "more than 2 DNS lookups without an answer");
 			return NULL;
 		}
@@ -65,8 +70,8 @@ static const struct dns_answer *ask_ptr(struct spf_eval *eval)
 	return spf_ask(eval, reverse, DNS_TYPE_PTR, false);
 }
 
-/* Names of the client that lead back to it (5.5), at most ten looked at. `wanted` (NULL: any) says which name is
- * searched: it or one below it. Returns the best: wanted itself, one below it, else any one when `any`. */
+/* Of the client's names that lead back to it (5.5; ten are looked at) the best: `wanted` itself, one below it, else any
+ * one when `any`. NULL: none, or pending. */
 static const char *validated_name(struct spf_eval *eval, const char *wanted, bool any)
 {
 	const struct dns_answer *ptr = ask_ptr(eval);
@@ -85,7 +90,8 @@ static const char *validated_name(struct spf_eval *eval, const char *wanted, boo
 		if (addresses == NULL || !answer_has_client(eval, addresses, NULL)) {
 			continue;
 		}
-		int rank = strcasecmp(name, wanted) == 0 ? 3 : slice_ends_nocase(slice_from(name), slice_from(arena_printf(eval->arena, ".%s", wanted))) ? 2 : 1;
+		bool below = slice_ends_nocase(slice_from(name), slice_from(arena_printf(eval->arena, ".%s", wanted)));
+		int rank = strcasecmp(name, wanted) == 0 ? 3 : below ? 2 : 1;
 		if (rank > best_rank) {
 			best_rank = rank;
 			best = name;
@@ -183,6 +189,13 @@ size_t spf_select(const struct dns_answer *answer, struct slice *text_r)
 	return found;
 }
 
+static void look_ahead_ptr(struct spf_eval *eval)
+{
+	char reverse[IP_REVERSE_SIZE];
+	ip_reverse_name(&eval->request->client, NULL, reverse, sizeof reverse);
+	lookups_get(eval->lookups, reverse, DNS_TYPE_PTR);
+}
+
 /* The record behind an include or redirect, if its answer is there. */
 static void look_ahead_record(struct spf_eval *eval, const char *name, unsigned *budget, unsigned depth)
 {
@@ -199,7 +212,6 @@ static void look_ahead_record(struct spf_eval *eval, const char *name, unsigned 
 static void look_ahead_term(struct spf_eval *eval, const char *name, const struct spf_term *term, unsigned *budget,
                             unsigned depth)
 {
-	char reverse[IP_REVERSE_SIZE];
 	const struct dns_answer *answer;
 	switch (term->kind) {
 	case SPF_TERM_INCLUDE:
@@ -218,8 +230,7 @@ static void look_ahead_term(struct spf_eval *eval, const char *name, const struc
 		}
 		break;
 	case SPF_TERM_PTR:
-		ip_reverse_name(&eval->request->client, NULL, reverse, sizeof reverse);
-		lookups_get(eval->lookups, reverse, DNS_TYPE_PTR);
+		look_ahead_ptr(eval);
 		break;
 	case SPF_TERM_IP:
 	case SPF_TERM_ALL:
@@ -227,9 +238,23 @@ static void look_ahead_term(struct spf_eval *eval, const char *name, const struc
 	}
 }
 
+/* What spf_target() will give; NULL where that is not known yet. */
+static const char *look_ahead_target(struct spf_eval *eval, const struct spf_frame *frame, struct slice spec)
+{
+	if (spec.len == 0) {
+		return frame->domain;
+	}
+	if (spf_macro_uses(spec, 'p')) {
+		look_ahead_ptr(eval);
+		return NULL;
+	}
+	eval->values.domain = frame->domain;
+	return spf_macro_expand_domain(eval->arena, spec, &eval->values);
+}
+
 void spf_look_ahead(struct spf_eval *eval, const struct spf_frame *frame, unsigned *budget, unsigned depth)
 {
-	for (size_t i = 0; i < frame->record.count && *budget > 0; i++) {
+	for (size_t i = 0; i<frame->record.count && * budget> 0; i++) {
 		const struct spf_term *term = &frame->record.terms[i];
 		if (term->kind == SPF_TERM_ALL ||
 		    (term->kind == SPF_TERM_IP && ip_network_contains(&term->network, &eval->request->client))) {
@@ -239,20 +264,14 @@ void spf_look_ahead(struct spf_eval *eval, const struct spf_frame *frame, unsign
 			continue;
 		}
 		--*budget;
-		if (spf_macro_uses(term->domain, 'p')) {
-			continue;
-		}
-		eval->values.domain = frame->domain;
-		const char *name = term->domain.len == 0 ? frame->domain
-		                                         : spf_macro_expand_domain(eval->arena, term->domain, &eval->values);
+		const char *name = look_ahead_target(eval, frame, term->domain);
 		if (name != NULL) {
 			look_ahead_term(eval, name, term, budget, depth);
 		}
 	}
-	if (*budget > 0 && frame->record.redirect.data != NULL && !spf_macro_uses(frame->record.redirect, 'p')) {
+	if (*budget > 0 && frame->record.redirect.data != NULL) {
 		--*budget;
-		eval->values.domain = frame->domain;
-		const char *name = spf_macro_expand_domain(eval->arena, frame->record.redirect, &eval->values);
+		const char *name = look_ahead_target(eval, frame, frame->record.redirect);
 		if (name != NULL) {
 			look_ahead_record(eval, name, budget, depth);
 		}

@@ -2,6 +2,8 @@
 
 #include "lib/auth/spf_macro.h"
 
+#include <arpa/inet.h>
+
 bool spf_record_is(struct slice text)
 {
 	return slice_starts_nocase(text, SLICE_LITERAL("v=spf1")) && (text.len == 6 || text.data[6] == ' ');
@@ -28,20 +30,14 @@ static bool is_toplabel(struct slice label)
 	return other;
 }
 
-/* domain-spec = macro-string domain-end: a macro at the end, or a dot and a toplabel. */
+/* domain-spec = macro-string domain-end: a macro-expand at the end, or a dot and a toplabel. */
 static bool domain_spec_valid(struct slice spec)
 {
 	if (spec.len == 0 || !spf_macro_valid(spec, 0)) {
 		return false;
 	}
-	if (spec.data[spec.len - 1] == '}') {
-		size_t open = spec.len;
-		while (open > 0 && spec.data[open - 1] != '{') {
-			open--;
-		}
-		if (open >= 2 && spec.data[open - 2] == '%') {
-			return true;
-		}
+	if (spf_macro_ends(spec)) {
+		return true;
 	}
 	if (spec.data[spec.len - 1] == '.') {
 		spec.len--;
@@ -92,7 +88,8 @@ static bool dual_cidr_parse(struct slice text, struct spf_term *term)
 	if (six > 0 && !prefix_parse((struct slice){text.data + 1, six - 1}, 32, &term->prefix4)) {
 		return false;
 	}
-	return six == text.len || prefix_parse((struct slice){text.data + six + 2, text.len - six - 2}, 128, &term->prefix6);
+	return six == text.len ||
+	       prefix_parse((struct slice){text.data + six + 2, text.len - six - 2}, 128, &term->prefix6);
 }
 
 /* [":" domain-spec] [dual-cidr-length] of a and mx; for ptr without the latter. */
@@ -122,23 +119,16 @@ static bool parse_network(struct arena *arena, struct slice rest, enum ip_family
 	if (slash < rest.len && !prefix_parse((struct slice){rest.data + slash + 1, rest.len - slash - 1}, bits, &prefix)) {
 		return false;
 	}
+	/* Not ip_parse(): it makes an IPv4 address of ::ffff:a.b.c.d, and an IPv4 client matches no ip6 (RFC 7208 5). */
 	const char *address = slice_dup(arena, (struct slice){rest.data, slash});
-	bool six = memchr(address, ':', slash) != NULL;
-	if (strlen(address) != slash || six != (family == IP_V6) ||
-	    slice_starts_nocase((struct slice){address, slash}, SLICE_LITERAL("IPv6:"))) {
+	if (strlen(address) != slash ||
+	    inet_pton(family == IP_V4 ? AF_INET : AF_INET6, address, term->network.address.bytes) != 1) {
 		return false;
 	}
-	/* ip_parse() makes an IPv4 address of ::ffff:a.b.c.d; then the prefix counts from there. */
-	if (!ip_parse(address, &term->network.address)) {
-		return false;
-	}
-	if (term->network.address.family != family) {
-		prefix = prefix < 96 ? 0 : prefix - 96;
-		bits = 32;
-	}
+	term->network.address.family = family;
 	term->network.prefix = prefix;
 	for (unsigned bit = prefix; bit < bits; bit++) {
-		term->network.address.bytes[bit / 8] &= (uint8_t)~(1U << (7 - bit % 8));
+		term->network.address.bytes[bit / 8] &= (uint8_t) ~(1U << (7 - bit % 8));
 	}
 	return true;
 }
@@ -158,8 +148,8 @@ static bool parse_mechanism(struct arena *arena, struct slice word, struct spf_t
 		const char *name;
 		enum spf_term_kind kind;
 	} names[] = {
-		{"all", SPF_TERM_ALL}, {"include", SPF_TERM_INCLUDE}, {"a", SPF_TERM_A},   {"mx", SPF_TERM_MX},
-		{"ptr", SPF_TERM_PTR}, {"ip4", SPF_TERM_IP},          {"ip6", SPF_TERM_IP}, {"exists", SPF_TERM_EXISTS},
+	    {"all", SPF_TERM_ALL}, {"include", SPF_TERM_INCLUDE}, {"a", SPF_TERM_A},    {"mx", SPF_TERM_MX},
+	    {"ptr", SPF_TERM_PTR}, {"ip4", SPF_TERM_IP},          {"ip6", SPF_TERM_IP}, {"exists", SPF_TERM_EXISTS},
 	};
 	size_t n = 0;
 	while (n < word.len && is_alnum(word.data[n])) {
@@ -243,14 +233,15 @@ bool spf_record_parse(struct arena *arena, struct slice text, struct spf_record 
 {
 	size_t words = 0;
 	struct slice word;
-	for (size_t i = 0; i < text.len; i++) {
-		words += text.data[i] == ' ';
-	}
-	*record_r = (struct spf_record){.terms = arena_alloc(arena, (words + 1) * sizeof *record_r->terms)};
-	if (!spf_record_is(text)) {
-		*problem_r = "no SPF record";
+	*record_r = (struct spf_record){.count = 0};
+	if (!spf_record_is(text) || text.len > SPF_RECORD_MAX) {
+		*problem_r = spf_record_is(text) ? "the SPF record is too long" : "no SPF record";
 		return false;
 	}
+	for (size_t i = 1; i < text.len; i++) {
+		words += text.data[i - 1] == ' ' && text.data[i] != ' ';
+	}
+	record_r->terms = arena_alloc(arena, words * sizeof *record_r->terms);
 	struct slice rest = {text.data + 6, text.len - 6};
 	while (slice_split(&rest, ' ', &word)) {
 		if (word.len > 0 && !parse_term(arena, word, record_r)) {
