@@ -397,13 +397,13 @@ static cfg_opt_t option_section(const char *name, cfg_opt_t *table)
 	return option;
 }
 
-/* The top level: its rows, every section, policy, outbound, include(). */
+/* The top level: its rows, every section, policy, outbound. */
 static cfg_opt_t *table_top(struct config *config)
 {
 	const struct config_part *top = part_find(config, "");
 	static const struct section none = {.name = ""};
 	const struct config_part empty = {.section = &none};
-	size_t extra = config->count + 3;
+	size_t extra = config->count + 2;
 	cfg_opt_t *table = table_rows(config, top == NULL ? &empty : top, extra);
 	size_t n = top == NULL ? 0 : top->row_count;
 	for (size_t i = 0; i < config->count; i++) {
@@ -413,7 +413,6 @@ static cfg_opt_t *table_top(struct config *config)
 	}
 	table[n++] = option_section("policy", table_codes(config));
 	table[n++] = option_section("outbound", table_codes(config));
-	table[n++] = (cfg_opt_t)CFG_FUNC("include", cfg_include);
 	table[n] = (cfg_opt_t)CFG_END();
 	return table;
 }
@@ -457,6 +456,28 @@ static void set_empty_lists(cfg_t *cfg, struct config_part *part)
 	}
 }
 
+/* Blanks out "#" and "//" comments: libconfuse 3.3 counts their lines more than once. */
+static void blank_comments(char *bytes, size_t size)
+{
+	char quote = '\0';
+	bool start = true; /* of a word */
+	for (size_t i = 0; i < size; i++) {
+		char c = bytes[i];
+		bool slashes = c == '/' && i + 1 < size && bytes[i + 1] == '/';
+		if (quote != '\0') {
+			i += c == '\\';
+			quote = c == quote ? '\0' : quote;
+		} else if (c == '"' || c == '\'') {
+			quote = c;
+		} else if (c == '#' || (slashes && start)) {
+			while (i < size && bytes[i] != '\n') {
+				bytes[i++] = ' ';
+			}
+		}
+		start = c == ' ' || c == '\t' || c == '\n';
+	}
+}
+
 static bool config_parse(struct config *config, const char *path, char *bytes, size_t size)
 {
 	size_t line = 1;
@@ -467,6 +488,7 @@ static bool config_parse(struct config *config, const char *path, char *bytes, s
 		}
 		line += bytes[i] == '\n';
 	}
+	blank_comments(bytes, size);
 	FILE *file = fmemopen(bytes, size == 0 ? 1 : size, "r");
 	cfg_t *cfg = cfg_init(table_top(config), CFGF_NONE);
 	if (file == NULL || cfg == NULL) {

@@ -15,7 +15,7 @@ struct config;
  * a fixed order (pipeline/stages.h: stages_sections()); besides them the parser knows
  *   policy { spf.fail = reject  dmarc.none = "score 1.5" ... }     action for each finding code of any section
  *   outbound { ... }                                               the same for outbound mail; not given: as in policy
- * and include("file"). An enforced code may be made stricter or milder by the operator here: he owns it; what users
+ * An enforced code may be made stricter or milder by the operator here: he owns it; what users
  * own cannot touch it.
  * NULL on error with *error_r (free()) "FILE:LINE: what is wrong, what was expected", several lines where several
  * errors were found. Errors: a file that cannot be read, an unknown section, option or code, an option set twice in one

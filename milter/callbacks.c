@@ -1,0 +1,397 @@
+#include "milter/callbacks.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "milter/edits.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <libmilter/mfapi.h>
+
+enum {
+	BACKLOG = 1024,
+	IO_TIMEOUT = 900, /* seconds without a word from the MTA; an SMTP client may be silent for 5 minutes */
+	REPLY_MAX = 900,  /* bytes of text that libmilter takes in a reply, and some room */
+};
+
+/* One connection of the MTA. */
+struct connection {
+	struct session *session;
+	bool leading_space;       /* header values come with the blank behind the colon */
+	unsigned long no_reply;   /* SMFIP_NR_* that were agreed upon */
+	bool in_transaction;
+};
+
+static struct {
+	struct engine *engine;
+	struct listener *listener;
+	atomic_bool draining;
+	atomic_size_t sessions;
+	pthread_mutex_t lock; /* guards transactions */
+	pthread_cond_t ended;
+	size_t transactions;
+} server = {.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
+
+/* libmilter waits for HUP, TERM and INT in a thread of its own and stops at any of them, handled or not. Signals are
+ * milter/signals.c's affair, which waits by other means: libmilter's thread, the one caller of this function, sleeps. */
+int sigwait(const sigset_t *set, int *signal_r)
+{
+	(void)set, (void)signal_r;
+	for (;;) {
+		pause();
+	}
+}
+
+static void transaction_begin(struct connection *connection)
+{
+	if (!connection->in_transaction) {
+		connection->in_transaction = true;
+		pthread_mutex_lock(&server.lock);
+		server.transactions++;
+		pthread_mutex_unlock(&server.lock);
+	}
+}
+
+static void transaction_end(struct connection *connection)
+{
+	if (connection->in_transaction) {
+		connection->in_transaction = false;
+		pthread_mutex_lock(&server.lock);
+		server.transactions--;
+		pthread_cond_broadcast(&server.ended);
+		pthread_mutex_unlock(&server.lock);
+	}
+}
+
+/* A reply's text: "%" is libmilter's own escape, and Sendmail drops a text with a bare one. */
+static void set_reply(SMFICTX *ctx, const char *code, const char *enhanced, const char *text)
+{
+	char safe[REPLY_MAX * 2 + 1];
+	size_t n = 0;
+	for (size_t i = 0; text[i] != '\0' && i < REPLY_MAX && n < REPLY_MAX; i++) {
+		if (text[i] == '%') {
+			safe[n++] = '%';
+		}
+		safe[n++] = text[i];
+	}
+	safe[n] = '\0';
+	if (smfi_setreply(ctx, (char *)(uintptr_t)code, (char *)(uintptr_t)enhanced, safe) != MI_SUCCESS) {
+		log_error("libmilter does not take the reply \"%s %s\"", code, enhanced);
+	}
+}
+
+static const char *macro(SMFICTX *ctx, const char *name)
+{
+	return smfi_getsymval(ctx, (char *)(uintptr_t)name);
+}
+
+static sfsistat go_on(const struct connection *connection, unsigned long no_reply)
+{
+	return (connection->no_reply & no_reply) != 0 ? SMFIS_NOREPLY : SMFIS_CONTINUE;
+}
+
+static void request_macros(SMFICTX *ctx)
+{
+	static const struct {
+		int stage;
+		const char *names;
+	} lists[] = {
+		{SMFIM_CONNECT, "j {daemon_name} {client_addr} {client_name} {client_ptr}"},
+		{SMFIM_HELO, "{tls_version} {cipher}"},
+		{SMFIM_ENVFROM, "i {auth_authen} {auth_type}"},
+		{SMFIM_ENVRCPT, "i"},
+		{SMFIM_EOM, "i"},
+	};
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+		smfi_setsymlist(ctx, lists[i].stage, (char *)(uintptr_t)lists[i].names);
+	}
+}
+
+static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps, unsigned long unused2,
+                             unsigned long unused3, unsigned long *actions_r, unsigned long *steps_r,
+                             unsigned long *unused2_r, unsigned long *unused3_r)
+{
+	const unsigned long needed = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_QUARANTINE;
+	const unsigned long no_reply = SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_HDR | SMFIP_NR_EOH | SMFIP_NR_BODY;
+	(void)unused2, (void)unused3;
+	if ((actions & needed) != needed) {
+		log_error("the MTA does not let us change headers or quarantine: it is not served");
+		return SMFIS_REJECT;
+	}
+	*actions_r = needed | (actions & SMFIF_SETSYMLIST);
+	*steps_r = steps & (SMFIP_NOUNKNOWN | SMFIP_NODATA | SMFIP_HDR_LEADSPC | no_reply);
+	*unused2_r = *unused3_r = 0;
+	if ((actions & SMFIF_SETSYMLIST) != 0) {
+		request_macros(ctx);
+	}
+	struct connection *connection = calloc(1, sizeof *connection);
+	if (connection == NULL || smfi_setpriv(ctx, connection) != MI_SUCCESS) {
+		free(connection);
+		return SMFIS_REJECT;
+	}
+	connection->leading_space = (*steps_r & SMFIP_HDR_LEADSPC) != 0;
+	connection->no_reply = *steps_r & no_reply;
+	return SMFIS_CONTINUE;
+}
+
+static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
+{
+	struct connection *connection = smfi_getpriv(ctx);
+	struct ip client;
+	if (connection == NULL) {
+		return SMFIS_TEMPFAIL;
+	}
+	struct config *config = engine_config(server.engine);
+	const struct globals *globals = config_settings(config, 0);
+	bool full = atomic_load(&server.sessions) >= globals->sessions_max;
+	config_release(config);
+	if (full || atomic_load(&server.draining)) {
+		set_reply(ctx, "451", "4.3.2", full ? "Too many connections, please try again later" : "Restarting, please try again");
+		return SMFIS_TEMPFAIL;
+	}
+	/* No address: local submission. */
+	if (!ip_from_sockaddr(address, &client)) {
+		ip_parse("127.0.0.1", &client);
+	}
+	connection->session = session_create(server.engine);
+	atomic_fetch_add(&server.sessions, 1);
+	session_connect(connection->session, &client, host, macro(ctx, "j"));
+	return SMFIS_CONTINUE;
+}
+
+static sfsistat on_helo(SMFICTX *ctx, char *helo)
+{
+	struct connection *connection = smfi_getpriv(ctx);
+	if (connection == NULL || connection->session == NULL) {
+		return SMFIS_TEMPFAIL;
+	}
+	const char *version = macro(ctx, "{tls_version}");
+	if (version != NULL && connection->session->tls_version[0] == '\0') {
+		session_tls(connection->session, version, macro(ctx, "{cipher}"));
+	}
+	session_helo(connection->session, helo == NULL ? "" : helo);
+	return go_on(connection, SMFIP_NR_HELO);
+}
+
+static sfsistat on_mail(SMFICTX *ctx, char **arguments)
+{
+	struct connection *connection = smfi_getpriv(ctx);
+	if (connection == NULL || connection->session == NULL) {
+		return SMFIS_TEMPFAIL;
+	}
+	transaction_begin(connection);
+	session_mail(connection->session, arguments[0], macro(ctx, "{auth_authen}"), macro(ctx, "i"), 0);
+	return go_on(connection, SMFIP_NR_MAIL);
+}
+
+static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
+{
+	struct connection *connection = smfi_getpriv(ctx);
+	if (connection == NULL || connection->session == NULL || !connection->in_transaction) {
+		return SMFIS_TEMPFAIL;
+	}
+	session_queue_id(connection->session, macro(ctx, "i"));
+	switch (session_rcpt(connection->session, arguments[0])) {
+	case SESSION_RCPT_OK:
+		break;
+	case SESSION_RCPT_TOO_MANY:
+		set_reply(ctx, "452", "4.5.3", "Too many recipients for one message");
+		return SMFIS_TEMPFAIL;
+	}
+	return SMFIS_CONTINUE;
+}
+
+static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
+{
+	struct connection *connection = smfi_getpriv(ctx);
+	if (connection == NULL || !connection->in_transaction) {
+		return SMFIS_TEMPFAIL;
+	}
+	struct slice text = slice_from(value == NULL ? "" : value);
+	if (!connection->leading_space) {
+		text = slice_from(arena_printf(connection->session->arena, " %s", text.data));
+	}
+	session_header(connection->session, slice_from(name), text);
+	return go_on(connection, SMFIP_NR_HDR);
+}
+
+static sfsistat on_headers_end(SMFICTX *ctx)
+{
+	struct connection *connection = smfi_getpriv(ctx);
+	if (connection == NULL || !connection->in_transaction) {
+		return SMFIS_TEMPFAIL;
+	}
+	session_queue_id(connection->session, macro(ctx, "i"));
+	session_headers_end(connection->session);
+	return go_on(connection, SMFIP_NR_EOH);
+}
+
+static sfsistat on_body(SMFICTX *ctx, unsigned char *data, size_t n)
+{
+	struct connection *connection = smfi_getpriv(ctx);
+	if (connection == NULL || !connection->in_transaction) {
+		return SMFIS_TEMPFAIL;
+	}
+	session_body(connection->session, data, n);
+	return go_on(connection, SMFIP_NR_BODY);
+}
+
+static bool delete_header(void *ctx, const char *name, int index)
+{
+	return smfi_chgheader(ctx, (char *)(uintptr_t)name, index, NULL) == MI_SUCCESS;
+}
+
+static bool insert_header(void *ctx, const char *name, const char *value, int position)
+{
+	return smfi_insheader(ctx, position, (char *)(uintptr_t)name, (char *)(uintptr_t)value) == MI_SUCCESS;
+}
+
+static sfsistat refuse(SMFICTX *ctx, const struct verdict *verdict)
+{
+	char code[8];
+	snprintf(code, sizeof code, "%u", verdict->code);
+	set_reply(ctx, code, verdict->enhanced, verdict->text);
+	return verdict->action == VERDICT_REJECT ? SMFIS_REJECT : SMFIS_TEMPFAIL;
+}
+
+static sfsistat deliver(SMFICTX *ctx, struct connection *connection, const struct verdict *verdict)
+{
+	struct edit_target target = {.delete_header = delete_header,
+	                             .insert_header = insert_header,
+	                             .context = ctx,
+	                             .leading_space = connection->leading_space};
+	bool good = edits_apply(connection->session, &target);
+	if (good && verdict->action == VERDICT_QUARANTINE) {
+		good = smfi_quarantine(ctx, (char *)(uintptr_t)verdict->text) == MI_SUCCESS;
+	}
+	if (!good) {
+		log_error("%s: the MTA did not take our changes: the message is put off", connection->session->queue_id);
+		set_reply(ctx, "451", "4.3.0", "Local error, please try again later");
+		return SMFIS_TEMPFAIL;
+	}
+	return SMFIS_CONTINUE;
+}
+
+static sfsistat on_message_end(SMFICTX *ctx)
+{
+	struct connection *connection = smfi_getpriv(ctx);
+	if (connection == NULL || !connection->in_transaction) {
+		return SMFIS_TEMPFAIL;
+	}
+	listener_wake(server.listener);
+	session_queue_id(connection->session, macro(ctx, "i"));
+	const struct verdict *verdict = session_end(connection->session);
+	sfsistat status = SMFIS_TEMPFAIL;
+	switch (verdict->action) {
+	case VERDICT_ACCEPT:
+	case VERDICT_TAG:
+	case VERDICT_QUARANTINE:
+		status = deliver(ctx, connection, verdict);
+		break;
+	case VERDICT_TEMPFAIL:
+	case VERDICT_REJECT:
+		status = refuse(ctx, verdict);
+		break;
+	case VERDICT_DISCARD:
+		status = SMFIS_DISCARD;
+		break;
+	}
+	session_abort(connection->session);
+	transaction_end(connection);
+	return status;
+}
+
+static sfsistat on_abort(SMFICTX *ctx)
+{
+	struct connection *connection = smfi_getpriv(ctx);
+	if (connection != NULL && connection->session != NULL) {
+		session_abort(connection->session);
+		transaction_end(connection);
+	}
+	return SMFIS_CONTINUE;
+}
+
+static sfsistat on_close(SMFICTX *ctx)
+{
+	struct connection *connection = smfi_getpriv(ctx);
+	if (connection == NULL) {
+		return SMFIS_CONTINUE;
+	}
+	smfi_setpriv(ctx, NULL);
+	if (connection->session != NULL) {
+		session_destroy(connection->session);
+		atomic_fetch_sub(&server.sessions, 1);
+	}
+	transaction_end(connection);
+	free(connection);
+	return SMFIS_CONTINUE;
+}
+
+bool callbacks_open(struct listener *listener, char **error_r)
+{
+	static char name[] = "mailreeve";
+	struct smfiDesc description = {
+		.xxfi_name = name,
+		.xxfi_version = SMFI_VERSION,
+		.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_QUARANTINE | SMFIF_SETSYMLIST,
+		.xxfi_connect = on_connect,
+		.xxfi_helo = on_helo,
+		.xxfi_envfrom = on_mail,
+		.xxfi_envrcpt = on_rcpt,
+		.xxfi_header = on_header,
+		.xxfi_eoh = on_headers_end,
+		.xxfi_body = on_body,
+		.xxfi_eom = on_message_end,
+		.xxfi_abort = on_abort,
+		.xxfi_close = on_close,
+		.xxfi_negotiate = on_negotiate,
+	};
+	server.listener = listener;
+	mode_t before = umask(0777 & ~listener_mode(listener));
+	bool good = smfi_register(description) == MI_SUCCESS &&
+	            smfi_setconn((char *)(uintptr_t)listener_spec(listener)) == MI_SUCCESS &&
+	            smfi_settimeout(IO_TIMEOUT) == MI_SUCCESS && smfi_setbacklog(BACKLOG) == MI_SUCCESS &&
+	            smfi_opensocket(1) == MI_SUCCESS;
+	umask(before);
+	if (!good && asprintf(error_r, "socket %s: libmilter cannot listen there: %s", listener_spec(listener),
+	                      strerror(errno)) < 0) {
+		abort();
+	}
+	return good;
+}
+
+bool callbacks_run(struct engine *engine)
+{
+	server.engine = engine;
+	return smfi_main() == MI_SUCCESS;
+}
+
+size_t callbacks_drain(uint64_t deadline)
+{
+	struct timespec until = clock_timespec(deadline);
+	int error = 0;
+	atomic_store(&server.draining, true);
+	listener_withdraw(server.listener);
+	pthread_mutex_lock(&server.lock);
+	while (server.transactions > 0 && error == 0) {
+		error = pthread_cond_clockwait(&server.ended, &server.lock, CLOCK_MONOTONIC, &until);
+	}
+	size_t left = server.transactions;
+	pthread_mutex_unlock(&server.lock);
+	return left;
+}
+
+void callbacks_stop(void)
+{
+	smfi_stop();
+	listener_wake(server.listener); /* its loop looks up only when something happens */
+}

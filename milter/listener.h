@@ -1,0 +1,33 @@
+/* listener: the socket on which the MTA reaches us. */
+#ifndef MAILREEVE_MILTER_LISTENER_H
+#define MAILREEVE_MILTER_LISTENER_H
+
+#include "lib/policy/globals.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* A unix socket has two names. libmilter binds and in the end removes a private one; the public one is ours: a hard
+ * link put in place by rename(), removed only while it is still the same socket. So a newer daemon's socket is never
+ * removed, and the private name still reaches us while we drain. */
+struct listener;
+
+/* Checks the specification "unix:PATH", "inet:PORT@ADDRESS", "inet6:PORT@ADDRESS". For a unix socket: a missing folder below
+ * /run is made (0750, the user's), a stale socket is put aside; one that a process answers on, or a file that is no
+ * socket, is an error. NULL with *error_r (free()). */
+struct listener *listener_create(const struct globals *globals, uid_t user, gid_t group, char **error_r);
+void listener_destroy(struct listener *listener); /* takes NULL; removes the public name if it is still ours */
+
+/* What libmilter is to bind. */
+const char *listener_spec(const struct listener *listener);
+/* The file mode for umask while it binds. */
+mode_t listener_mode(const struct listener *listener);
+/* After it has: owner, group, the public name. */
+bool listener_publish(struct listener *listener, char **error_r);
+/* No new connections by the public name. */
+void listener_withdraw(struct listener *listener);
+
+/* Connects to ourselves and hangs up, without waiting: wakes libmilter's pool of threads, which loses wake-ups. */
+void listener_wake(const struct listener *listener);
+
+#endif
