@@ -136,7 +136,7 @@ bool ip_network_parse(const char *text, struct ip_network *network_r)
 		network_r->prefix = prefix;
 	}
 	for (unsigned bit = network_r->prefix; bit < bits; bit++) {
-		if ((network_r->address.bytes[bit / 8] >> (7 - bit % 8) & 1U) != 0) {
+		if (((unsigned)network_r->address.bytes[bit / 8] >> (7 - bit % 8) & 1U) != 0) {
 			return false;
 		}
 	}
