@@ -36,10 +36,12 @@ static struct {
 	struct listener *listener;
 	atomic_bool draining;
 	atomic_size_t sessions;
-	pthread_mutex_t lock; /* guards transactions */
-	pthread_cond_t ended;
+	pthread_mutex_t lock; /* guards the rest */
+	pthread_cond_t changed;
 	size_t transactions;
-} server = {.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
+	bool stopped; /* by callbacks_stop() */
+	bool gave_up; /* smfi_main() has returned */
+} server = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 /* libmilter waits for HUP, TERM and INT in a thread of its own and stops at any of them, handled or not. Signals are
  * milter/signals.c's affair, which waits by other means: libmilter's thread, the one caller of this function, sleeps. */
@@ -67,7 +69,7 @@ static void transaction_end(struct connection *connection)
 		connection->in_transaction = false;
 		pthread_mutex_lock(&server.lock);
 		server.transactions--;
-		pthread_cond_broadcast(&server.ended);
+		pthread_cond_broadcast(&server.changed);
 		pthread_mutex_unlock(&server.lock);
 	}
 }
@@ -369,10 +371,32 @@ bool callbacks_open(struct listener *listener, char **error_r)
 	return good;
 }
 
+static void *run_library(void *unused)
+{
+	smfi_main();
+	pthread_mutex_lock(&server.lock);
+	server.gave_up = true;
+	pthread_cond_broadcast(&server.changed);
+	pthread_mutex_unlock(&server.lock);
+	return unused;
+}
+
+/* smfi_stop() would take seconds, and waits for nobody anyway: once we have drained, the process simply ends. */
 bool callbacks_run(struct engine *engine)
 {
+	pthread_t thread;
 	server.engine = engine;
-	return smfi_main() == MI_SUCCESS;
+	if (pthread_create(&thread, NULL, run_library, NULL) != 0) {
+		return false;
+	}
+	pthread_detach(thread);
+	pthread_mutex_lock(&server.lock);
+	while (!server.stopped && !server.gave_up) {
+		pthread_cond_wait(&server.changed, &server.lock);
+	}
+	bool stopped = server.stopped;
+	pthread_mutex_unlock(&server.lock);
+	return stopped;
 }
 
 size_t callbacks_drain(uint64_t deadline)
@@ -383,7 +407,7 @@ size_t callbacks_drain(uint64_t deadline)
 	listener_withdraw(server.listener);
 	pthread_mutex_lock(&server.lock);
 	while (server.transactions > 0 && error == 0) {
-		error = pthread_cond_clockwait(&server.ended, &server.lock, CLOCK_MONOTONIC, &until);
+		error = pthread_cond_clockwait(&server.changed, &server.lock, CLOCK_MONOTONIC, &until);
 	}
 	size_t left = server.transactions;
 	pthread_mutex_unlock(&server.lock);
@@ -392,6 +416,8 @@ size_t callbacks_drain(uint64_t deadline)
 
 void callbacks_stop(void)
 {
-	smfi_stop();
-	listener_wake(server.listener); /* its loop looks up only when something happens */
+	pthread_mutex_lock(&server.lock);
+	server.stopped = true;
+	pthread_cond_broadcast(&server.changed);
+	pthread_mutex_unlock(&server.lock);
 }
