@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <stdatomic.h>
 #include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,8 +22,9 @@ struct listener {
 	mode_t mode;
 	uid_t user;
 	gid_t group;
-	struct sockaddr_storage address;
+	struct sockaddr_storage addresses[2]; /* by the private name, by the public one */
 	socklen_t address_size;
+	atomic_int reached_by; /* which of them is in force */
 	dev_t device;
 	ino_t inode; /* of the socket, once it is published */
 };
@@ -86,7 +88,8 @@ static bool unix_prepare(struct listener *listener, const char *path, char **err
 	listener->public = strdup(path);
 	listener->private = text("%s.%s", path, pid);
 	listener->spec = text("unix:%s", listener->private);
-	if (path[0] != '/' || !unix_address(listener->private, &listener->address, &listener->address_size)) {
+	if (path[0] != '/' || !unix_address(listener->private, &listener->addresses[0], &listener->address_size) ||
+	    !unix_address(path, &listener->addresses[1], &listener->address_size)) {
 		*error_r = text("socket %s: expected an absolute path of less than 98 bytes", path);
 		return false;
 	}
@@ -128,7 +131,7 @@ static bool inet_prepare(struct listener *listener, const char *spec, char **err
 		*error_r = text("socket %s: expected PORT@ADDRESS with numbers", spec);
 		return false;
 	}
-	memcpy(&listener->address, found->ai_addr, found->ai_addrlen);
+	memcpy(&listener->addresses[0], found->ai_addr, found->ai_addrlen);
 	listener->address_size = found->ai_addrlen;
 	freeaddrinfo(found);
 	return true;
@@ -207,17 +210,16 @@ bool listener_publish(struct listener *listener, char **error_r)
 	if (listener->public == NULL) {
 		return true;
 	}
-	char *next = text("%s.new", listener->private);
 	bool good = chown(listener->private, listener->user, listener->group) == 0 &&
-	            chmod(listener->private, listener->mode) == 0 && link(listener->private, next) == 0 &&
-	            rename(next, listener->public) == 0 && stat(listener->private, &status) == 0;
+	            chmod(listener->private, listener->mode) == 0 && stat(listener->private, &status) == 0 &&
+	            rename(listener->private, listener->public) == 0;
 	if (good) {
 		listener->device = status.st_dev;
 		listener->inode = status.st_ino;
+		atomic_store(&listener->reached_by, 1);
 	} else {
 		*error_r = text("socket %s: %s", listener->public, strerror(errno));
 	}
-	free(next);
 	return good;
 }
 
@@ -225,16 +227,18 @@ void listener_withdraw(struct listener *listener)
 {
 	struct stat status;
 	if (listener->public != NULL && listener->inode != 0 && stat(listener->public, &status) == 0 &&
-	    status.st_dev == listener->device && status.st_ino == listener->inode) {
-		unlink(listener->public);
+	    status.st_dev == listener->device && status.st_ino == listener->inode &&
+	    rename(listener->public, listener->private) == 0) {
+		atomic_store(&listener->reached_by, 0);
 	}
 }
 
 void listener_wake(const struct listener *listener)
 {
-	int fd = socket(listener->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const struct sockaddr_storage *address = &listener->addresses[atomic_load(&listener->reached_by)];
+	int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0) {
-		if (connect(fd, (const struct sockaddr *)&listener->address, listener->address_size) != 0) {
+		if (connect(fd, (const struct sockaddr *)address, listener->address_size) != 0) {
 			/* In progress, or the backlog is full: then a connection is waiting already, which wakes as well. */
 		}
 		close(fd);

@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* A unix socket has two names. libmilter binds and in the end removes a private one; the public one is ours: a hard
- * link put in place by rename(), removed only while it is still the same socket. So a newer daemon's socket is never
- * removed, and the private name still reaches us while we drain. */
+/* libmilter binds a unix socket by a private name, which it removes in the end; rename() makes it the public one, which
+ * is removed by us, and only while it is still the same socket: a newer daemon's is never touched. (Not a hard link:
+ * Sendmail refuses a socket that has one.) While we drain, the socket has its private name again. */
 struct listener;
 
 /* Checks the specification "unix:PATH", "inet:PORT@ADDRESS", "inet6:PORT@ADDRESS". For a unix socket: a missing folder below

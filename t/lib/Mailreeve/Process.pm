@@ -139,7 +139,8 @@ END {
     if ($$ == $owner) {
         my $status = $?;
         for my $code (reverse @at_end) { eval { $code->(); 1 } or warn $@ }
-        stop($_, 'TERM', 5) for reverse @running;
+        my @left = reverse @running;
+        stop($_, 'TERM', 5) for @left;
         remove_tree($work, { safe => 0 }) if defined $work && !$ENV{MAILREEVE_KEEP};
         $? = $status;
     }

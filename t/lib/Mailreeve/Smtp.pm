@@ -12,7 +12,8 @@ use Mailreeve::Process qw(work_dir free_port wait_until answers read_file spawn)
 # ---- client ----
 
 sub connect_to ($class, $port, %arg) {
-    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 10)
+    my @from = $arg{local} ? (LocalAddr => $arg{local}) : ();
+    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 10, @from)
         or croak "port $port: $!";
     my $self = bless { socket => $socket }, $class;
     $self->{banner} = $self->reply;
@@ -53,9 +54,10 @@ sub deliver ($self, %arg) {
     return $self->say_line('.');
 }
 
-# A whole session. client, name, helo, login by XCLIENT (Postfix); the last reply of the transaction.
+# A whole session; the last reply of the transaction. local: the address to come from; client, name, login: told to
+# Postfix by XCLIENT.
 sub send_message ($class, $port, %arg) {
-    my $self = $class->connect_to($port);
+    my $self = $class->connect_to($port, %arg);
     $self->say_line('EHLO ' . ($arg{helo} // 'client.example'));
     if ($arg{client} || $arg{login}) {
         my @words = ("ADDR=" . ($arg{client} // '127.0.0.1'), 'NAME=' . ($arg{name} // '[UNAVAILABLE]'),

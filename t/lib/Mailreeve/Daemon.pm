@@ -1,0 +1,64 @@
+package Mailreeve::Daemon;
+
+# mailreeved as built, in the foreground, with a configuration of the test's own.
+
+use v5.36;
+use Mailreeve::Process qw(work_dir spawn stop wait_until answers write_file read_file test_program source_dir);
+
+# config: text added to what a private instance needs. Returns an object with { socket, log, process }.
+sub start ($class, %arg) {
+    my $name = $arg{name} // 'mailreeved';
+    my $dir = work_dir() . "/$name";
+    mkdir $dir;
+    for my $sub ('run', 'tmp') {
+        mkdir "$dir/$sub";
+        chown +(getpwnam 'nobody')[ 2, 3 ], "$dir/$sub";
+    }
+    my $config = delete $arg{config};
+    my $self = bless { dir => $dir, socket => "$dir/run/milter.sock", config => "$dir/mailreeve.conf", %arg }, $class;
+    $self->configure($config // '');
+    $self->up if !$arg{down};
+    return $self;
+}
+
+sub configure ($self, $text) {
+    my $spec = $self->{spec} // "unix:$self->{socket}";
+    my $top = "socket = \"$spec\"\nsocket_mode = 0666\nuser = nobody\nspool_dir = \"$self->{dir}/tmp\"\n";
+    $top = join '', grep { /^(\w+)/ && $text !~ /^$1\b/m } map { "$_\n" } split /\n/, $top;
+    my $dns = $self->{forwarder} ? "dns { forwarders = {\"$self->{forwarder}\"} " . ($self->{dns} // '') . " }\n" : '';
+    my $content = $text =~ /^content\b/m ? '' : "content { tmp_dir = \"$self->{dir}/tmp\" }\n";
+    my $virus = $text =~ /^virus\b/m ? '' : 'virus { databases = {"' . source_dir() . "/conf/signatures\"} }\n";
+    write_file($self->{config}, "$top$dns$content$virus$text");
+    return;
+}
+
+sub command ($self, @more) {
+    my @zone = $self->{zone} ? ('--dns-zone', $self->{zone}) : ();
+    return (test_program('mailreeved'), '-c', $self->{config}, @zone, @more);
+}
+
+sub env ($self) { return { MAILREEVE_INSPECT => test_program('mailreeve-inspect') } }
+
+sub up ($self) {
+    $self->{log} = "$self->{dir}/log";
+    unlink $self->{log};
+    $self->{process} = spawn(name => 'mailreeved', log => $self->{log}, command => [ $self->command('-f') ], env => $self->env);
+    wait_until("mailreeved to be ready:\n" . $self->{log},
+        sub { die $self->log_text if !kill 0, $self->{process}{pid}; $self->log_text =~ /is ready on/ }, 90);
+    return;
+}
+
+sub down ($self, $signal = 'TERM') { return stop($self->{process}, $signal, 90) }
+
+sub log_text ($self) { return read_file($self->{log}) }
+
+# The verdict line of a message, as a hash with `line`; it must come within some seconds.
+sub verdict ($self, $match) {
+    my $line;
+    wait_until("a verdict line that matches $match",
+        sub { ($line) = grep { /verdict=/ && /$match/ } split /\n/, $self->log_text; defined $line });
+    my %field = map { my ($key, $value) = split /=/, $_, 2; $key => $value =~ s/^"|"$//gr } $line =~ /(\w+=(?:"[^"]*"|\S*))/g;
+    return { %field, line => $line };
+}
+
+1;

@@ -1,0 +1,52 @@
+package Mailreeve::Dns;
+
+# NSD on a loopback port with a zone of the test's own: the whole DNS, as far as the test is concerned.
+
+use v5.36;
+use Mailreeve::Process qw(work_dir free_port spawn stop wait_until answers write_file);
+
+# zone: lines of a master file with absolute names. Returns { port, forwarder }.
+sub start ($class, $zone) {
+    my $dir = work_dir() . '/nsd';
+    mkdir $dir;
+    my $self = bless { dir => $dir, port => free_port() }, $class;
+    $self->{forwarder} = "127.0.0.1\@$self->{port}";
+    write_file("$dir/root.zone", <<"END" . $zone);
+\$ORIGIN .
+\$TTL 300
+. IN SOA ns.root. admin.root. 1 3600 900 604800 300
+. IN NS ns.root.
+ns.root. IN A 127.0.0.1
+END
+    write_file("$dir/nsd.conf", <<"END");
+server:
+  ip-address: 127.0.0.1\@$self->{port}
+  port: $self->{port}
+  server-count: 1
+  username: ""
+  zonesdir: "$dir"
+  pidfile: "$dir/nsd.pid"
+  database: ""
+  xfrdfile: "$dir/xfrd.state"
+  xfrdir: "$dir"
+  zonelistfile: "$dir/zone.list"
+  hide-version: yes
+remote-control:
+  control-enable: no
+zone:
+  name: "."
+  zonefile: "root.zone"
+END
+    $self->up;
+    return $self;
+}
+
+sub up ($self) {
+    $self->{process} = spawn(name => 'nsd', command => [ '/usr/sbin/nsd', '-d', '-c', "$self->{dir}/nsd.conf" ]);
+    wait_until('NSD', sub { answers($self->{port}) });
+    return;
+}
+
+sub down ($self) { stop($self->{process}); return }
+
+1;

@@ -1,0 +1,208 @@
+package Mailreeve::Scenario;
+
+# What every MTA must show: the same messages, the same verdicts, through a real Postfix or Sendmail.
+
+use v5.36;
+use Exporter qw(import);
+use Mail::DKIM::PrivateKey;
+use Mail::DKIM::Signer;
+use MIME::Base64 qw(encode_base64);
+use Test::More;
+use Mailreeve::Daemon;
+use Mailreeve::Dns;
+use Mailreeve::Process qw(work_dir run_ok read_file wait_until);
+use Mailreeve::Smtp;
+
+our @EXPORT_OK = qw(eicar sign make_key run_scenario message);
+
+# The test string of eicar.org, in two pieces, so that no scanner trips over this file.
+sub eicar { return 'X5O!P%@AP[4\PZX54(P^)7CC)7}$' . 'EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*' }
+
+# A key pair: the private file, and the text of its DNS record in strings of at most 255 bytes.
+sub make_key {
+    my $file = work_dir() . '/dkim.key';
+    run_ok('openssl', 'genrsa', '-out', $file, '2048');
+    my $public = run_ok('openssl', 'rsa', '-in', $file, '-pubout');
+    $public =~ s/^writing.*\n//mg;
+    $public =~ s/-----[^-]+-----|\s//g;
+    my $record = "v=DKIM1; k=rsa; p=$public";
+    return ($file, join ' ', map { "\"$_\"" } $record =~ /(.{1,250})/g);
+}
+
+sub sign ($key, $domain, $message) {
+    my $signer = Mail::DKIM::Signer->new(Algorithm => 'rsa-sha256', Method => 'relaxed/relaxed', Domain => $domain,
+        Selector => 'sel', KeyFile => $key);
+    $signer->PRINT($message =~ s/\r?\n/\r\n/gr);
+    $signer->CLOSE;
+    return $signer->signature->as_string . "\r\n" . $message =~ s/\r?\n/\r\n/gr;
+}
+
+my $serial = 0;
+
+sub message (%arg) {
+    my $id = sprintf 'm%04d-%d', ++$serial, $$;
+    my $headers = $arg{headers} // '';
+    return ($id, "From: $arg{from}\nTo: b\@dst.example\nSubject: $id\nDate: Tue, 24 Nov 2026 12:00:00 +0000\n"
+        . "Message-ID: <$id\@test.example>\n${headers}\n" . ($arg{body} // "This is $id.\n"));
+}
+
+sub zone ($key) {
+    return <<"END";
+good.example. TXT "v=spf1 ip4:127.0.0.7 -all"
+_dmarc.good.example. TXT "v=DMARC1; p=reject"
+sel._domainkey.good.example. TXT $key
+quar.example. TXT "v=spf1 ip4:127.0.0.7 -all"
+_dmarc.quar.example. TXT "v=DMARC1; p=quarantine"
+hard.example. TXT "v=spf1 -all"
+fresh.example. TXT "v=spf1 ip4:127.0.0.7 -all"
+_dmarc.fresh.example. TXT "v=DMARC1; p=reject"
+helo.example. TXT "v=spf1 ip4:127.0.0.7 -all"
+END
+}
+
+# mta: a class with start(sink, milter) giving { port }, and held, release.
+sub run_scenario ($mta_class) {
+    my ($key, $record) = make_key();
+    my $dns = Mailreeve::Dns->start(zone($record));
+    my $daemon = Mailreeve::Daemon->start(
+        forwarder => $dns->{forwarder},
+        dns => 'timeout = 2s deadline = 3s ttl_negative_max = 1s',
+        config => "own_networks = {\"127.0.0.1\"}\nmessage_memory = 256K\n",
+    );
+    my $sink = Mailreeve::Smtp->sink;
+    my $mta = $mta_class->start(sink => $sink->{port}, milter => "unix:$daemon->{socket}");
+    my $self = { dns => $dns, daemon => $daemon, sink => $sink, mta => $mta, key => $key };
+    for my $part (\&clean, \&forgeries, \&infected, \&quarantine, \&signed, \&envelopes, \&large, \&dead_dns) {
+        $part->($self);
+    }
+    return $self;
+}
+
+sub send_from ($self, $client, %arg) {
+    return Mailreeve::Smtp->send_message($self->{mta}{port}, local => $client, to => 'b@dst.example', %arg);
+}
+
+sub arrived ($self, $id) { return Mailreeve::Smtp->wait_for_message($self->{sink}, "Subject: $id")->[1] }
+
+sub clean ($self) {
+    my $forged = join '', map { "$_\n" } 'Authentication-Results: mx.test.example; spf=pass', 'authentication-RESULTS: (x) MX.Test.EXAMPLE 1 ; dkim=pass',
+        'Authentication-Results: other.example; dkim=pass', "Authentication-Results:\n\tmx.test.example.; dmarc=pass";
+    my ($id, $text) = message(from => 'a@good.example', headers => $forged);
+    my $reply = send_from($self, '127.0.0.7', from => 'a@good.example', message => $text);
+    like($reply, qr/^250 /, 'a clean message is taken');
+    my $got = arrived($self, $id);
+    my @fields = $got =~ /^(Authentication-Results:(?:.*\n[ \t])*.*)$/gim;
+    is(scalar @fields, 2, 'of the Authentication-Results the foreign one and ours are left');
+    like($got, qr/\AAuthentication-Results: mx\.test\.example;/, 'ours stands on top of all');
+    like($fields[0], qr/spf=pass smtp\.mailfrom=a\@good\.example/, 'it tells SPF');
+    like($fields[0], qr/dmarc=pass .*header\.from=good\.example/s, 'and DMARC');
+    like($fields[1], qr/other\.example/, 'the foreign one is as it was');
+    my $verdict = $self->{daemon}->verdict(qr/from=<a\@good\.example>/);
+    is($verdict->{verdict}, 'accept', 'the log says so too');
+    like($verdict->{line}, qr/: [0-9A-Za-z]{8,}: verdict=/, 'by queue id');
+    return;
+}
+
+sub forgeries ($self) {
+    my ($id, $text) = message(from => 'boss@good.example');
+    my $reply = send_from($self, '127.0.0.9', from => 'boss@good.example', message => $text);
+    like($reply, qr/^550 5\.7\.1 .*DMARC.*good\.example.*support id [0-9A-Z]{8}/, 'a forgery is rejected by DMARC, with a support id');
+    my ($support) = $reply =~ /support id (\w+)/;
+    is($self->{daemon}->verdict(qr/id=$support/)->{reason}, 'dmarc.reject', 'the log tells why by that id');
+    ($id, $text) = message(from => 'a@hard.example');
+    $reply = send_from($self, '127.0.0.9', from => 'a@hard.example', message => $text);
+    like($reply, qr/^550 5\.7\.23 .*SPF.*hard\.example/, 'an SPF hard fail without a DMARC policy is rejected');
+    ($id, $text) = message(from => 'a@good.example', headers => "From: b\@good.example\n");
+    $reply = send_from($self, '127.0.0.7', from => 'a@good.example', message => $text);
+    like($reply, qr/^550 5\.7\.1 /, 'two From fields are rejected');
+    return;
+}
+
+sub infected ($self) {
+    my $body = "--b\nContent-Type: application/octet-stream; name=\"x.bin\"\nContent-Transfer-Encoding: base64\n\n"
+        . encode_base64(eicar()) . "--b--\n";
+    my ($id, $text) = message(from => 'a@good.example', body => $body,
+        headers => "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n");
+    my $reply = send_from($self, '127.0.0.7', from => 'a@good.example', message => $text);
+    like($reply, qr/^550 5\.7\.0 .*malware/, 'EICAR in an attachment is rejected');
+    $reply = send_from($self, '127.0.0.1', from => 'a@good.example', message => $text);
+    like($reply, qr/^550 5\.7\.0 .*malware/, 'outbound too');
+    return;
+}
+
+sub quarantine ($self) {
+    my ($id, $text) = message(from => 'a@quar.example');
+    my $reply = send_from($self, '127.0.0.9', from => 'a@quar.example', message => $text);
+    like($reply, qr/^250 /, 'p=quarantine: the message is taken');
+    my @held;
+    wait_until('the message to be held', sub { @held = $self->{mta}->held; @held });
+    is(scalar @held, 1, 'and held by the MTA');
+    is(scalar(grep { $_->[1] =~ /Subject: $id/ } Mailreeve::Smtp->sunk($self->{sink})), 0, 'not delivered');
+    $self->{mta}->release($held[0]);
+    my $got = arrived($self, $id);
+    like($got, qr/^X-Mailreeve-Verdict: quarantine; id=\w+;\s+finding=dmarc\.quarantine/m, 'released, it says why it was held');
+    return;
+}
+
+sub signed ($self) {
+    my ($id, $text) = message(from => 'a@good.example');
+    my $signed = sign($self->{key}, 'good.example', $text);
+    my $reply = send_from($self, '127.0.0.9', from => 'list@none.example', message => $signed);
+    like($reply, qr/^250 /, 'a signed message passes DMARC from any client');
+    like(arrived($self, $id), qr/dkim=pass \(2048-bit key\) header\.d=good\.example header\.s=sel/, 'dkim=pass');
+    $reply = send_from($self, '127.0.0.9', from => 'list@none.example', message => $signed =~ s/This is/This was/r);
+    like($reply, qr/^550 5\.7\.1 .*DMARC/, 'changed on its way, it does not');
+    return;
+}
+
+sub envelopes ($self) {
+    my ($id, $text) = message(from => 'a@good.example', headers => "X-Mailreeve-Verdict: tag; id=FORGED\n");
+    my $reply = send_from($self, '127.0.0.7', from => '', helo => 'helo.example', message => $text);
+    like($reply, qr/^550 5\.7\.1 /, 'the null sender does not get around DMARC');
+    ($id, $text) = message(from => 'a@none.example', headers => "X-Mailreeve-Verdict: tag; id=FORGED\n");
+    $reply = send_from($self, '127.0.0.7', from => '', helo => 'helo.example', message => $text);
+    like($reply, qr/^250 /, 'a bounce is taken');
+    my $got = arrived($self, $id);
+    like($got, qr/spf=pass smtp\.helo=helo\.example/, 'SPF of the null sender is that of HELO');
+    unlike($got, qr/FORGED/, 'a verdict that came with it is removed');
+    ($id, $text) = message(from => 'a@good.example');
+    $reply = send_from($self, '127.0.0.7', from => 'a@good.example', to => [ map { "r$_\@dst.example" } 1 .. 5 ], message => $text);
+    like($reply, qr/^250 /, 'five recipients');
+    my $smtp = Mailreeve::Smtp->connect_to($self->{mta}{port}, local => '127.0.0.7');
+    $smtp->say_line('EHLO client.example');
+    my ($id2, $forged) = message(from => 'a@hard.example');
+    my ($id3, $clean) = message(from => 'a@good.example');
+    like($smtp->deliver(from => 'a@hard.example', to => 'b@dst.example', message => $forged), qr/^550 /, 'first of a session: rejected');
+    like($smtp->deliver(from => 'a@good.example', to => 'b@dst.example', message => $clean), qr/^250 /, 'second: taken');
+    $smtp->say_line("MAIL FROM:<a\@hard.example>");
+    $smtp->say_line('RSET');
+    like($smtp->deliver(from => 'a@good.example', to => 'b@dst.example', message => $clean), qr/^250 /, 'third, after RSET: taken');
+    $smtp->say_line('QUIT');
+    return;
+}
+
+sub large ($self) {
+    my $body = join '', map { sprintf "%06d %s\n", $_, 'x' x 60 } 1 .. 120_000;
+    my ($id, $text) = message(from => 'a@good.example', body => $body);
+    my $reply = send_from($self, '127.0.0.7', from => 'a@good.example', message => $text);
+    like($reply, qr/^250 /, 'a message of 8 MB, through the spool file');
+    my $got = arrived($self, $id);
+    is(() = $got =~ /^\d{6} x{60}\r?$/mg, 120_000, 'arrives whole');
+    is(scalar(glob("$self->{daemon}{dir}/tmp/mailreeve.*") // ''), '', 'nothing is left in the spool folder');
+    return;
+}
+
+sub dead_dns ($self) {
+    $self->{dns}->down;
+    my ($id, $text) = message(from => 'a@fresh.example');
+    my $reply = send_from($self, '127.0.0.7', from => 'a@fresh.example', message => $text);
+    like($reply, qr/^451 4\.7\.24 /, 'DNS is dead: put off, not rejected, not let in');
+    $self->{dns}->up;
+    wait_until('the message to be taken once DNS is back', sub {
+        send_from($self, '127.0.0.7', from => 'a@fresh.example', message => $text) =~ /^250 /;
+    }, 60);
+    like(arrived($self, $id), qr/dmarc=pass/, 'DNS is back: taken');
+    return;
+}
+
+1;
