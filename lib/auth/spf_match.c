@@ -97,7 +97,7 @@ static const char *validated_name(struct spf_eval *eval, const char *wanted, boo
 			best = name;
 		}
 	}
-	return best_rank >= (any ? 1 : 2) ? best : NULL;
+	return best;
 }
 
 bool spf_set_validated(struct spf_eval *eval, const struct spf_frame *frame)
@@ -254,7 +254,7 @@ static const char *look_ahead_target(struct spf_eval *eval, const struct spf_fra
 
 void spf_look_ahead(struct spf_eval *eval, const struct spf_frame *frame, unsigned *budget, unsigned depth)
 {
-	for (size_t i = 0; i<frame->record.count && * budget> 0; i++) {
+	for (size_t i = 0; *budget > 0 && i < frame->record.count; i++) {
 		const struct spf_term *term = &frame->record.terms[i];
 		if (term->kind == SPF_TERM_ALL ||
 		    (term->kind == SPF_TERM_IP && ip_network_contains(&term->network, &eval->request->client))) {

@@ -4,6 +4,7 @@
 #include "t/late_lookups.h"
 #include "t/tap.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 static const char zone_text[] =
@@ -35,6 +36,13 @@ static const char zone_text[] =
     "*.tree.example. 300 IN TXT \"v=spf1 include:0.%{d} include:1.%{d} include:2.%{d} include:3.%{d} include:4.%{d}\" "
     "\" "
     "include:5.%{d} include:6.%{d} include:7.%{d} include:8.%{d} include:9.%{d} +all\"\n"
+    "wide.example. 300 IN TXT \"v=spf1 include:w1.example include:w2.example include:w3.example -all\"\n"
+    "w1.example. 300 IN TXT \"v=spf1 a:w1a.example mx:w1b.example -all\"\nw1a.example. 300 IN A 10.0.0.1\n"
+    "w1b.example. 300 IN MX 1 w1a.example.\n"
+    "w2.example. 300 IN TXT \"v=spf1 exists:w2a.example redirect=w2b.example\"\n"
+    "w2b.example. 300 IN TXT \"v=spf1 a:w2c.example -all\"\nw2c.example. 300 IN A 10.0.0.1\n"
+    "w3.example. 300 IN TXT \"v=spf1 mx:w3a.example -all\"\nw3a.example. 300 IN MX 1 w3b.example.\n"
+    "w3b.example. 300 IN A 10.0.0.1\n"
     "ten.example. 300 IN TXT \"v=spf1 a:host.example a:host.example a:host.example a:host.example a:host.example "
     "a:host.example a:host.example a:host.example a:host.example exists:host.example -all\"\n"
     "eleven.example. 300 IN TXT \"v=spf1 a:host.example a:host.example a:host.example a:host.example a:host.example "
@@ -69,6 +77,7 @@ static const char zone_text[] =
     "mail.client.example. 300 IN A 192.0.2.1\nfalse.example. 300 IN A 192.0.2.2\n"
     "ptr.example. 300 IN TXT \"v=spf1 -ptr:false.example ptr:client.example -all\"\n"
     "pmacro.example. 300 IN TXT \"v=spf1 exists:%{p}.list.example -all\"\n"
+    "pahead.example. 300 IN TXT \"v=spf1 a:host.example exists:%{p}.list.example -all\"\n"
     "mail.client.example.list.example. 300 IN A 127.0.0.2\n"
     "back.example. 300 IN TXT \"v=spf1 exists:%{l}.back.example -all\"\nc.back.example. 300 IN A 127.0.0.2\n";
 
@@ -80,6 +89,8 @@ static const struct row {
 } rows[] = {
     {"192.0.2.1", "h", "a@ip.example", AUTH_PASS, "ip4:192.0.2.0/24", NULL, NULL, 0, 0},
     {"192.0.2.1", "h", "a@all.example", AUTH_FAIL, "-all", NULL, NULL, 0, 0},
+    {"127.0.0.1", "h", "a@all.example", AUTH_FAIL, "-all", NULL, NULL, 0, 0},
+    {"::1", "h", "a@all.example", AUTH_FAIL, "-all", NULL, NULL, 0, 0},
     {"192.0.2.1", "h", "a@end.example", AUTH_NEUTRAL, NULL, NULL, NULL, 0, 0},
     /* identities */
     {"192.0.2.1", "all.example", "", AUTH_FAIL, "-all", NULL, NULL, 0, 0},
@@ -146,6 +157,7 @@ static const struct row {
     {"192.0.2.1", "h", "a b@expsender.example", AUTH_FAIL, "-all", NULL, "a b", 0, 0},
     {"192.0.2.1", "h", "a\r\nb@expsender.example", AUTH_FAIL, "-all", NULL, NULL, 0, 0},
     {"192.0.2.1", "h", "\xc3\xbc@expsender.example", AUTH_FAIL, "-all", NULL, NULL, 0, 0},
+    {"192.0.2.1", "h", "a\x7f@expsender.example", AUTH_FAIL, "-all", NULL, NULL, 0, 0},
     {"192.0.2.1", "h", "a@expbomb.example", AUTH_FAIL, "-all", NULL, NULL, 0, 0},
     {"192.0.2.1", "h", "a@expp.example", AUTH_FAIL, "-all", NULL, "You are mail.client.example", 0, 0},
     {"192.0.2.7", "h", "a@expp.example", AUTH_FAIL, "-all", NULL, "You are unknown", 0, 0},
@@ -302,7 +314,11 @@ static void test_questions(const char *zone)
 	    {"ten terms", {"192.0.2.1", "h", "a@ten.example", AUTH_PASS, NULL, NULL, NULL, 0, 0}, 2, 2},
 	    {"ten names of MX", {"192.0.2.1", "h", "a@mx10.example", AUTH_PASS, NULL, NULL, NULL, 0, 0}, 3, 12},
 	    {"a redirect to includes", {"192.0.2.1", "h", "a@red.example", AUTH_FAIL, NULL, NULL, NULL, 0, 0}, 4, 5},
-	    {"%{p}", {"192.0.2.1", "h", "a@pmacro.example", AUTH_PASS, NULL, NULL, NULL, 0, 0}, 4, 5},
+	    {"includes with terms of their own",
+	     {"192.0.2.1", "h", "a@wide.example", AUTH_FAIL, NULL, NULL, NULL, 0, 0},
+	     4,
+	     12},
+	    {"%{p}", {"192.0.2.1", "h", "a@pahead.example", AUTH_PASS, NULL, NULL, NULL, 0, 0}, 4, 6},
 	    /* ten includes a record, ten deep: 10^10 without a limit */
 	    {"a tree of includes", {"192.0.2.1", "h", "a@x.tree.example", AUTH_FAIL, NULL, NULL, NULL, 0, 0}, 11, 56},
 	};
@@ -313,6 +329,38 @@ static void test_questions(const char *zone)
 		ok(run.questions <= costs[i].questions, "%s: %zu questions", costs[i].name, run.questions);
 	}
 	arena_destroy(arena);
+}
+
+/* Sessions move between threads, and many are checked at once. */
+static void *check_rows(void *zone)
+{
+	size_t good = 0;
+	struct arena *arena = arena_create(65536);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct run run = run_check(arena, zone, &rows[i], i % 2 == 0);
+		const char *got = run.verdict.mechanism == NULL ? "" : run.verdict.mechanism;
+		const char *expected = rows[i].mechanism == NULL ? "" : rows[i].mechanism;
+		good += run.verdict.result == rows[i].result && strcmp(got, expected) == 0;
+	}
+	arena_destroy(arena);
+	return (void *)(uintptr_t)good;
+}
+
+static void test_threads(const char *zone)
+{
+	pthread_t threads[4];
+	char path[4096];
+	snprintf(path, sizeof path, "%s", zone);
+	for (size_t i = 0; i < 4; i++) {
+		if (pthread_create(&threads[i], NULL, check_rows, path) != 0) {
+			abort();
+		}
+	}
+	for (size_t i = 0; i < 4; i++) {
+		void *good;
+		pthread_join(threads[i], &good);
+		is_int((long long)(uintptr_t)good, sizeof rows / sizeof *rows, "all checks of a thread beside three others");
+	}
 }
 
 static void test_scope(const char *zone)
@@ -346,6 +394,7 @@ int main(void)
 	}
 	test_questions(zone);
 	test_scope(zone);
+	test_threads(zone);
 	unlink(zone);
 	return done_testing();
 }
