@@ -16,8 +16,8 @@ static const struct finding_code codes[] = {
                      "The message could not be scanned, please try again later", "the scanner failed: not scanned"},
 	[VIRUS_NO_DATABASE] = {"virus.no_database", {ACTION_IGNORE, 0}, false, "3.0",
                            "The message could not be scanned, please try again later",
-                           "no official ClamAV database (.cvd, .cld) is loaded: run freshclam. Not acted upon by "
-                           "default, so that a new installation works; set tempfail to insist"},
+                           "no official ClamAV database (.cvd, .cld) is loaded: run freshclam; ignored by default, "
+                           "so that a new installation works, set tempfail to insist"},
 	{.code = NULL},
 };
 
