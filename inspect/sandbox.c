@@ -73,7 +73,7 @@ void sandbox_isolate(void)
 	remember("userns netns");
 }
 
-static bool limit(int resource, rlim_t most)
+static bool limit(__rlimit_resource_t resource, rlim_t most)
 {
 	struct rlimit value;
 	if (getrlimit(resource, &value) != 0) {

@@ -1,6 +1,6 @@
 #include "lib/policy/policy.h"
 
-#include <stddef.h>
+#include <string.h>
 
 /* What the finding may do under its stage's mode. */
 static enum action_kind policy_kind(const struct config *config, const struct finding *finding)
@@ -38,15 +38,19 @@ static enum verdict_action policy_verdict_action(enum action_kind kind)
 	return VERDICT_ACCEPT;
 }
 
-/* The reply of RFC 5321 4.2 that goes with the enhanced status code: the mail system's own trouble (RFC 3463 X.3.Y: too
- * large, full) is 452 or 552, everything else 451 or 550. */
+/* Storage (RFC 3463 X.3.1 full, X.3.4 too large) has reply codes of its own, 452 and 552 (RFC 5321 4.2.3). */
+static bool is_storage(const char *status)
+{
+	return strcmp(status, "3.1") == 0 || strcmp(status, "3.4") == 0;
+}
+
 static void policy_reply(const char *support_id, struct arena *arena, struct verdict *verdict)
 {
 	const struct finding *reason = verdict->reason;
 	const char *text = reason->reply != NULL ? reason->reply : reason->code->reply;
 	bool temporary = verdict->action == VERDICT_TEMPFAIL;
-	bool system = reason->code->status[0] == '3';
-	verdict->code = temporary ? (system ? 452 : 451) : (system ? 552 : 550);
+	bool storage = is_storage(reason->code->status);
+	verdict->code = temporary ? (storage ? 452 : 451) : (storage ? 552 : 550);
 	verdict->enhanced = arena_printf(arena, "%c.%s", temporary ? '4' : '5', reason->code->status);
 	verdict->text = arena_printf(arena, "%s (support id %s)", text, support_id);
 }

@@ -52,6 +52,15 @@ sub down ($self, $signal = 'TERM') { return stop($self->{process}, $signal, 90) 
 
 sub log_text ($self) { return read_file($self->{log}) }
 
+# Processes whose parent is that one.
+sub children_of ($pid) {
+    return grep { read_file("/proc/$_/stat") =~ /^\d+ \(.*\) \S $pid /s } map { m{(\d+)\z} } glob '/proc/[0-9]*';
+}
+
+sub nursery ($self) { return (children_of($self->{process}{pid}))[0] }
+
+sub workers ($self) { return children_of($self->nursery // return) }
+
 # The verdict line of a message, as a hash with `line`; it must come within some seconds.
 sub verdict ($self, $match) {
     my $line;

@@ -3,7 +3,7 @@ package Mailreeve::Dns;
 # NSD on a loopback port with a zone of the test's own: the whole DNS, as far as the test is concerned.
 
 use v5.36;
-use Mailreeve::Process qw(work_dir free_port spawn stop wait_until answers write_file);
+use Mailreeve::Process qw(work_dir free_port spawn stop wait_until answers write_file read_file);
 
 # zone: lines of a master file with absolute names. Returns { port, forwarder }.
 sub start ($class, $zone) {
@@ -45,6 +45,16 @@ sub up ($self) {
     $self->{process} = spawn(name => 'nsd', command => [ '/usr/sbin/nsd', '-d', '-c', "$self->{dir}/nsd.conf" ]);
     wait_until('NSD', sub { answers($self->{port}) });
     return;
+}
+
+# A server that answers TXT questions after so many milliseconds. text: name => record. { forwarder, log }
+sub slow ($class, $milliseconds, %text) {
+    my $port = free_port();
+    my $file = write_file(work_dir() . "/slow-$port", join '', map { "$_ $text{$_}\n" } sort keys %text);
+    my $program = __FILE__ =~ s{Dns\.pm\z}{slowdns.pl}r;
+    my $process = spawn(name => "slowdns-$port", command => [ $^X, $program, $port, $milliseconds, $file ]);
+    wait_until('the slow DNS server', sub { read_file($process->{log}) =~ /ready/ });
+    return { forwarder => "127.0.0.1\@$port", log => $process->{log} };
 }
 
 sub down ($self) { stop($self->{process}); return }
