@@ -163,12 +163,11 @@ static bool judge(struct judgement *judgement, const struct dmarc_step *step)
 	if (judgement->pending) {
 		return false;
 	}
-	if (known) {
-		verdict->disposition = verdict->testing ? testing_disposition(verdict->policy) : verdict->policy;
-	} else {
+	if (!known) {
 		/* Of two policies the one that asks for more: what matters is that it is not taken for "none". */
-		verdict->disposition = step->record.np > step->record.sp ? step->record.np : step->record.sp;
+		verdict->policy = step->record.np > step->record.sp ? step->record.np : step->record.sp;
 	}
+	verdict->disposition = verdict->testing ? testing_disposition(verdict->policy) : verdict->policy;
 	if (unknown != NULL || !known) {
 		return temporary(judgement, unknown != NULL ? unknown : problem);
 	}
