@@ -456,26 +456,50 @@ static void set_empty_lists(cfg_t *cfg, struct config_part *part)
 	}
 }
 
-/* Blanks out "#" and "//" comments: libconfuse 3.3 counts their lines more than once. */
-static void blank_comments(char *bytes, size_t size)
+/* Blanks a comment out, but for its line ends; returns where it ends. */
+static size_t blank_comment(char *bytes, size_t size, size_t at)
 {
-	char quote = '\0';
-	bool start = true; /* of a word */
-	for (size_t i = 0; i < size; i++) {
-		char c = bytes[i];
-		bool slashes = c == '/' && i + 1 < size && bytes[i + 1] == '/';
-		if (quote != '\0') {
-			i += c == '\\';
-			quote = c == quote ? '\0' : quote;
-		} else if (c == '"' || c == '\'') {
-			quote = c;
-		} else if (c == '#' || (slashes && start)) {
-			while (i < size && bytes[i] != '\n') {
-				bytes[i++] = ' ';
-			}
-		}
-		start = c == ' ' || c == '\t' || c == '\n';
+	bool block = bytes[at + 1] == '*' && bytes[at] == '/';
+	size_t end = at;
+	while (end < size && (block ? end < at + 4 || bytes[end - 2] != '*' || bytes[end - 1] != '/' : bytes[end] != '\n')) {
+		end++;
 	}
+	for (size_t i = at; i < end; i++) {
+		bytes[i] = bytes[i] == '\n' ? '\n' : ' ';
+	}
+	return end;
+}
+
+/* libconfuse 3.3 counts the lines of comments more than once, and takes the end of the file for the end of every
+ * block. So comments are blanked out, and blocks counted, before it sees the text. Returns the line where a block begins
+ * that does not end; 0: there is none. */
+static size_t prepare(char *bytes, size_t size)
+{
+	size_t opened[8] = {0};
+	size_t depth = 0;
+	size_t line = 1;
+	char quote = '\0';
+	for (size_t i = 0; i < size; i++) {
+		char next = i + 1 < size ? bytes[i + 1] : '\0';
+		bool word = i > 0 && bytes[i - 1] != ' ' && bytes[i - 1] != '\t' && bytes[i - 1] != '\n';
+		if (quote != '\0') {
+			i += bytes[i] == '\\';
+			quote = i < size && bytes[i] == quote ? '\0' : quote;
+		} else if (bytes[i] == '#' || (bytes[i] == '/' && !word && (next == '/' || next == '*'))) {
+			size_t end = blank_comment(bytes, size, i);
+			for (; i + 1 < end; i++) {
+				line += bytes[i] == '\n';
+			}
+		} else if (bytes[i] == '"' || bytes[i] == '\'') {
+			quote = bytes[i];
+		} else if (bytes[i] == '{') {
+			opened[depth < 7 ? depth++ : 7] = line;
+		} else if (bytes[i] == '}' && depth > 0) {
+			depth--;
+		}
+		line += i < size && bytes[i] == '\n';
+	}
+	return depth == 0 ? 0 : opened[depth - 1];
 }
 
 static bool config_parse(struct config *config, const char *path, char *bytes, size_t size)
@@ -488,7 +512,11 @@ static bool config_parse(struct config *config, const char *path, char *bytes, s
 		}
 		line += bytes[i] == '\n';
 	}
-	blank_comments(bytes, size);
+	size_t open = prepare(bytes, size);
+	if (open != 0) {
+		strbuf_printf(&loading->errors, "%s:%zu: the block that begins here does not end; expected \"}\"", path, open);
+		return false;
+	}
 	FILE *file = fmemopen(bytes, size == 0 ? 1 : size, "r");
 	cfg_t *cfg = cfg_init(table_top(config), CFGF_NONE);
 	if (file == NULL || cfg == NULL) {
