@@ -144,8 +144,8 @@ static struct dns_entry *stripe_add(struct stripe *stripe, uint32_t hash, const 
 	return entry;
 }
 
-struct dns_entry *dns_cache_get(struct dns_cache *cache, const char *name, enum dns_type type, struct dns_waiter *waiter,
-                                bool *ask_r)
+struct dns_entry *dns_cache_get(struct dns_cache *cache, const char *name, enum dns_type type,
+                                struct dns_waiter *waiter, bool *ask_r)
 {
 	uint32_t hash = cache_hash(cache, name, type);
 	struct stripe *stripe = cache_stripe(cache, hash);
@@ -169,7 +169,8 @@ struct dns_entry *dns_cache_get(struct dns_cache *cache, const char *name, enum 
 		stripe->coalesced++;
 	}
 	dns_entry_acquire(entry);
-	if (!atomic_load(&entry->done)) {
+	waiter->queued = !atomic_load(&entry->done);
+	if (waiter->queued) {
 		waiter->next = entry->waiters;
 		entry->waiters = waiter;
 	}
@@ -223,6 +224,9 @@ void dns_cache_complete(struct dns_cache *cache, struct dns_entry *entry, bool k
 
 void dns_cache_leave(struct dns_cache *cache, struct dns_entry *entry, struct dns_waiter *waiter)
 {
+	if (!waiter->queued) {
+		return; /* a hit: no second lock */
+	}
 	struct stripe *stripe = cache_stripe(cache, entry->hash);
 	pthread_mutex_lock(&stripe->lock);
 	for (struct dns_waiter **at = &entry->waiters; *at != NULL; at = &(*at)->next) {

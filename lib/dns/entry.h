@@ -12,6 +12,7 @@
 struct dns_waiter {
 	struct dns_waiter *next;
 	struct lookups *lookups;
+	bool queued; /* it was put in the list; the entry may have been done since */
 };
 
 struct dns_entry {
@@ -26,7 +27,7 @@ struct dns_entry {
 
 	/* Guarded by the stripe of the cache: */
 	struct dns_waiter *waiters;
-	struct dns_entry *chain;        /* hash chain */
+	struct dns_entry *chain;         /* hash chain */
 	struct dns_entry *newer, *older; /* LRU */
 	bool linked;
 	size_t bytes;

@@ -90,6 +90,7 @@ static const struct dns_answer *lookup_answer(struct lookups *lookups, struct lo
 {
 	if (lookup->answer == NULL && lookups->expired != NULL) {
 		lookup->answer = &lookups->expired_answer;
+		lookup->took = clock_now() - lookup->started;
 	} else if (lookup->answer == NULL && atomic_load_explicit(&lookup->entry->done, memory_order_acquire)) {
 		lookup->answer = &lookup->entry->answer;
 		lookup->took = clock_now() - lookup->started;

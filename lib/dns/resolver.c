@@ -5,6 +5,7 @@
 #include "lib/dns/source.h"
 
 #include <errno.h>
+#include <ldns/ldns.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #include <unbound.h>
 #include <unistd.h>
 
-enum { RCODE_NXDOMAIN = 3, CLASS_IN = 1 };
+enum { RCODE_NOERROR = 0, RCODE_SERVFAIL = 2, RCODE_NXDOMAIN = 3, CLASS_IN = 1 };
 
 struct dns_resolver {
 	struct dns_cache *cache;
@@ -95,7 +96,7 @@ static void pending_complete(struct dns_resolver *resolver, struct dns_entry *en
 	dns_entry_release(entry);
 }
 
-static void entry_set_found(struct dns_entry *entry, const struct ub_result *result)
+static void entry_set_found(struct dns_entry *entry, const struct ub_result *result, uint32_t ttl)
 {
 	struct slice rdata[DNS_MAX_RECORDS];
 	size_t count = 0;
@@ -103,7 +104,7 @@ static void entry_set_found(struct dns_entry *entry, const struct ub_result *res
 		rdata[count] = (struct slice){result->data[count], (size_t)result->len[count]};
 		count++;
 	}
-	dns_entry_set_records(entry, rdata, count, (uint32_t)result->ttl, result->secure != 0);
+	dns_entry_set_records(entry, rdata, count, ttl, result->secure != 0);
 }
 
 static void entry_set_result(struct dns_entry *entry, const struct ub_result *result)
@@ -113,13 +114,13 @@ static void entry_set_result(struct dns_entry *entry, const struct ub_result *re
 	if (result->bogus != 0) {
 		snprintf(problem, sizeof problem, "bogus: %s", result->why_bogus == NULL ? "DNSSEC" : result->why_bogus);
 		dns_entry_set_temporary(entry, problem);
-	} else if (result->havedata != 0) {
-		entry_set_found(entry, result);
-	} else if (result->nxdomain != 0 || result->rcode == RCODE_NXDOMAIN) {
-		dns_entry_set_negative(entry, DNS_NXDOMAIN, ttl, result->secure != 0);
-	} else if (result->rcode == 0) {
+	} else if (result->rcode == RCODE_NOERROR && result->havedata != 0) {
+		entry_set_found(entry, result, ttl);
+	} else if (result->rcode == RCODE_NOERROR) {
 		dns_entry_set_negative(entry, DNS_NODATA, ttl, result->secure != 0);
-	} else if (result->rcode == 2) {
+	} else if (result->rcode == RCODE_NXDOMAIN) {
+		dns_entry_set_negative(entry, DNS_NXDOMAIN, ttl, result->secure != 0);
+	} else if (result->rcode == RCODE_SERVFAIL) {
 		dns_entry_set_temporary(entry, "SERVFAIL");
 	} else {
 		snprintf(problem, sizeof problem, "DNS error %d", result->rcode);
@@ -207,66 +208,124 @@ static void *resolver_run(void *data)
 	return NULL;
 }
 
+/* The context while it is being made: after the first error nothing more is done to it. */
+struct setup {
+	struct ub_ctx *ctx;
+	const char *what;    /* which setting has the error */
+	const char *problem; /* NULL: none */
+};
+
+static void setup_check(struct setup *setup, const char *what, int error)
+{
+	if (setup->problem == NULL && error != 0) {
+		setup->what = what;
+		setup->problem = ub_strerror(error);
+	}
+}
+
+/* libunbound would only tell that it did not start. */
+static void setup_check_file(struct setup *setup, const char *path)
+{
+	if (setup->problem == NULL && access(path, R_OK) != 0) {
+		setup->what = path;
+		setup->problem = strerror(errno);
+	}
+}
+
+/* A file without a key would be taken by libunbound, and nothing would be validated. */
+static void setup_check_anchors(struct setup *setup, const char *path)
+{
+	bool found = false;
+	ldns_status status = LDNS_STATUS_OK;
+	setup_check_file(setup, path);
+	FILE *file = setup->problem == NULL ? fopen(path, "re") : NULL;
+	while (file != NULL && !found && !feof(file) &&
+	       (status == LDNS_STATUS_OK || status == LDNS_STATUS_SYNTAX_EMPTY)) {
+		ldns_rr *rr = NULL;
+		status = ldns_rr_new_frm_fp(&rr, file, NULL, NULL, NULL);
+		if (status == LDNS_STATUS_OK) {
+			found = ldns_rr_get_type(rr) == LDNS_RR_TYPE_DS || ldns_rr_get_type(rr) == LDNS_RR_TYPE_DNSKEY;
+			ldns_rr_free(rr);
+		}
+	}
+	if (file != NULL) {
+		fclose(file);
+	}
+	if (setup->problem == NULL && !found) {
+		setup->what = path;
+		setup->problem = "expected a trust anchor, a DS or DNSKEY record";
+	}
+}
+
+static void setup_option(struct setup *setup, const char *name, const char *value)
+{
+	if (setup->problem == NULL) {
+		setup_check(setup, name, ub_ctx_set_option(setup->ctx, name, value));
+	}
+}
+
 static bool is_loopback(const char *forwarder)
 {
 	return strncmp(forwarder, "127.", 4) == 0 || strncmp(forwarder, "::1", 3) == 0;
 }
 
-/* Names of private use that libunbound would answer itself (RFC 6303, RFC 6761); a forwarder is asked for them. */
-static int resolver_forward_all(struct ub_ctx *ctx)
+/* A forwarder is asked for the names of private use too (RFC 6303, RFC 6761), and may answer them unsigned. */
+static void setup_forwarders(struct setup *setup, const char *const *forwarders)
+{
+	for (size_t i = 0; forwarders[i] != NULL && setup->problem == NULL; i++) {
+		if (is_loopback(forwarders[i])) {
+			setup_option(setup, "do-not-query-localhost:", "no");
+		}
+		setup_check(setup, forwarders[i], ub_ctx_set_fwd(setup->ctx, forwarders[i]));
+	}
+	setup_option(setup, "unblock-lan-zones:", "yes");
+	setup_option(setup, "insecure-lan-zones:", "yes");
+}
+
+/* What unblock-lan-zones leaves. Nothing can be set in the context afterwards, so a bad file shows here at the latest.
+ */
+static void setup_finish(struct setup *setup, const struct dns_settings *settings, bool forward)
 {
 	static const char *const zones[] = {"127.in-addr.arpa.", "test.", "invalid.", "home.arpa.", NULL};
-	int error = 0;
-	for (size_t i = 0; zones[i] != NULL && error == 0; i++) {
-		error = ub_ctx_zone_remove(ctx, zones[i]);
+	const char *what = settings->trust_anchor_file != NULL ? settings->trust_anchor_file : "libunbound";
+	/* Removing nothing makes libunbound read its files now, not at the first question. */
+	if (setup->problem == NULL) {
+		setup_check(setup, what, ub_ctx_data_remove(setup->ctx, "none.invalid."));
 	}
-	return error;
+	for (size_t i = 0; forward && zones[i] != NULL && setup->problem == NULL; i++) {
+		setup_check(setup, zones[i], ub_ctx_zone_remove(setup->ctx, zones[i]));
+	}
 }
 
-static int resolver_set_forwarders(struct ub_ctx *ctx, const char *const *forwarders)
+static void setup_context(struct setup *setup, const struct dns_settings *settings)
 {
-	int error = 0;
-	for (size_t i = 0; forwarders[i] != NULL && error == 0; i++) {
-		if (is_loopback(forwarders[i])) {
-			error = ub_ctx_set_option(ctx, "do-not-query-localhost:", "no");
-		}
-		if (error == 0) {
-			error = ub_ctx_set_fwd(ctx, forwarders[i]);
-		}
-	}
-	if (error == 0) {
-		error = ub_ctx_set_option(ctx, "unblock-lan-zones:", "yes");
-	}
-	return error;
-}
-
-static int resolver_configure(struct ub_ctx *ctx, const struct dns_settings *settings)
-{
-	/* RFC 9715 asks for no more than 1232 bytes of UDP; negative answers are bounded by our own cache. */
+	/* RFC 9715 asks for no more than 1232 bytes of UDP. As a library libunbound has 16 sockets, that is 16 questions on
+	 * the wire at a time, 2 TCP connections, and caches of 1 MB. */
 	static const char *const options[][2] = {
-		{"edns-buffer-size:", "1232"}, {"use-syslog:", "no"}, {"module-config:", NULL}, {NULL, NULL}};
+	    {"edns-buffer-size:", "1232"},       {"use-syslog:", "no"},
+	    {"outgoing-range:", "512"},          {"outgoing-num-tcp:", "32"},
+	    {"num-queries-per-thread:", "4096"}, {"msg-cache-size:", "4m"},
+	    {"rrset-cache-size:", "8m"},         {"do-not-query-localhost:", "yes"},
+	};
 	bool forward = settings->forwarders != NULL && settings->forwarders[0] != NULL;
-	int error = ub_ctx_debugout(ctx, NULL);
-	for (size_t i = 0; options[i][0] != NULL && error == 0; i++) {
-		const char *value = options[i][1];
-		if (value == NULL) {
-			value = settings->trust_anchor_file != NULL ? "validator iterator" : "iterator";
-		}
-		error = ub_ctx_set_option(ctx, options[i][0], value);
+	setup_check(setup, "log", ub_ctx_debugout(setup->ctx, NULL));
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+		setup_option(setup, options[i][0], options[i][1]);
 	}
-	if (error == 0 && settings->trust_anchor_file != NULL) {
-		error = ub_ctx_add_ta_file(ctx, settings->trust_anchor_file);
+	setup_option(setup, "module-config:", settings->trust_anchor_file != NULL ? "validator iterator" : "iterator");
+	if (settings->trust_anchor_file != NULL) {
+		setup_check_anchors(setup, settings->trust_anchor_file);
+		setup_check(setup, settings->trust_anchor_file, ub_ctx_add_ta_file(setup->ctx, settings->trust_anchor_file));
 	}
-	if (error == 0 && settings->root_hints != NULL) {
-		error = ub_ctx_set_option(ctx, "root-hints:", settings->root_hints);
+	if (settings->root_hints != NULL) {
+		setup_check_file(setup, settings->root_hints);
+		setup_option(setup, "root-hints:", settings->root_hints);
 	}
-	if (error == 0 && forward) {
-		error = resolver_set_forwarders(ctx, settings->forwarders);
+	if (forward) {
+		setup_forwarders(setup, settings->forwarders);
 	}
-	if (error == 0) {
-		error = ub_ctx_async(ctx, 1);
-	}
-	return error == 0 && forward ? resolver_forward_all(ctx) : error;
+	setup_check(setup, "threads", ub_ctx_async(setup->ctx, 1));
+	setup_finish(setup, settings, forward);
 }
 
 static bool resolver_start_thread(struct dns_resolver *resolver)
@@ -292,15 +351,15 @@ struct dns_resolver *dns_resolver_start(const struct dns_settings *settings, str
 	resolver->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	resolver->ctx = ub_ctx_create();
 	pthread_mutex_init(&resolver->lock, NULL);
-	const char *problem = "out of resources";
+	struct setup setup = {.ctx = resolver->ctx};
 	if (resolver->wake >= 0 && resolver->ctx != NULL) {
-		int error = resolver_configure(resolver->ctx, settings);
-		if (error == 0 && resolver_start_thread(resolver)) {
+		setup_context(&setup, settings);
+		if (setup.problem == NULL && resolver_start_thread(resolver)) {
 			return resolver;
 		}
-		problem = error != 0 ? ub_strerror(error) : "no thread";
 	}
-	if (asprintf(error_r, "dns: the resolver cannot start: %s", problem) < 0) {
+	if (asprintf(error_r, "dns: the resolver cannot start: %s: %s", setup.problem == NULL ? "system" : setup.what,
+	             setup.problem == NULL ? "out of resources" : setup.problem) < 0) {
 		abort();
 	}
 	if (resolver->ctx != NULL) {

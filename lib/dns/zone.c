@@ -220,10 +220,11 @@ static ldns_status zone_records(struct dns_zone *zone, FILE *file, int *line)
 	ldns_rdf *origin = ldns_dname_new_frm_str(".");
 	ldns_rdf *previous = NULL;
 	ldns_status status = LDNS_STATUS_OK;
-	*line = 1;
+	int next = 1;
 	while (status == LDNS_STATUS_OK && !feof(file)) {
 		ldns_rr *rr = NULL;
-		status = ldns_rr_new_frm_fp_l(&rr, file, &ttl, &origin, &previous, line);
+		*line = next; /* where the record begins */
+		status = ldns_rr_new_frm_fp_l(&rr, file, &ttl, &origin, &previous, &next);
 		if (status == LDNS_STATUS_OK) {
 			zone_add_record(zone, rr);
 			ldns_rr_free(rr);
@@ -330,10 +331,11 @@ static const struct zone_node *zone_match(const struct dns_zone *zone, const cha
 	return node;
 }
 
-static size_t node_records(const struct zone_node *node, enum dns_type type, struct slice *rdata, uint32_t *ttl_r)
+static size_t node_records(const struct zone_node *node, enum dns_type type, struct slice *rdata, size_t max,
+                           uint32_t *ttl_r)
 {
 	size_t n = 0;
-	for (const struct zone_record *record = node->records; record != NULL && n < DNS_MAX_RECORDS; record = record->next) {
+	for (const struct zone_record *record = node->records; record != NULL && n < max; record = record->next) {
 		if (record->type == type) {
 			rdata[n++] = record->rdata;
 			*ttl_r = record->ttl;
@@ -364,18 +366,23 @@ void dns_zone_answer(const struct dns_zone *zone, struct dns_entry *entry)
 			dns_entry_set_negative(entry, DNS_NXDOMAIN, ttl, false);
 			return;
 		}
-		size_t count = node_records(node, entry->type, rdata, &ttl);
+		size_t count = node_records(node, entry->type, rdata, DNS_MAX_RECORDS, &ttl);
 		const char *fault = node_fault(node, entry->type, count > 0);
 		if (fault != NULL) {
 			dns_entry_set_temporary(entry, fault);
 			return;
 		}
-		struct slice target;
-		if (count > 0 || node_records(node, DNS_TYPE_CNAME, &target, &ttl) == 0) {
+		struct slice targets[2];
+		size_t cnames = count > 0 ? 0 : node_records(node, DNS_TYPE_CNAME, targets, 2, &ttl);
+		if (cnames == 0) {
 			dns_entry_set_records(entry, rdata, count, ttl, false);
 			return;
 		}
-		dns_name_from_wire(target, name);
+		if (cnames > 1) {
+			dns_entry_set_temporary(entry, "more than one CNAME");
+			return;
+		}
+		dns_name_from_wire(targets[0], name);
 	}
 	dns_entry_set_temporary(entry, "too many CNAMEs");
 }

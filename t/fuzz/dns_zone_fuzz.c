@@ -1,0 +1,64 @@
+/* A zone file, and questions for the names that stand first in its lines. */
+#include "lib/dns/dns.h"
+#include "t/fuzz/fuzz.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void require(bool condition)
+{
+	if (!condition) {
+		abort();
+	}
+}
+
+static void check_answer(const struct dns_answer *answer)
+{
+	require(answer != NULL && (answer->status == DNS_FOUND) == (answer->count > 0));
+	require((answer->status == DNS_TEMPORARY) == (answer->problem != NULL));
+	require(answer->count <= DNS_MAX_RECORDS);
+	for (size_t i = 0; i < answer->count; i++) {
+		require(answer->records[i].data.len <= DNS_MAX_ANSWER);
+	}
+}
+
+static void ask(struct lookups *lookups, struct slice line)
+{
+	static const enum dns_type types[] = {DNS_TYPE_A, DNS_TYPE_CNAME, DNS_TYPE_MX, DNS_TYPE_TXT};
+	char name[300];
+	size_t n = 0;
+	while (n < line.len && n < sizeof name - 1 && line.data[n] > ' ') {
+		n++;
+	}
+	memcpy(name, line.data, n);
+	name[n] = '\0';
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+		check_answer(lookups_get(lookups, name, types[i]));
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char path[] = "/tmp/mailreeve-zone-XXXXXX";
+	int fd = mkstemp(path);
+	char *error = NULL;
+	require(fd >= 0 && write(fd, data, size) == (ssize_t)size);
+	close(fd);
+	struct dns *dns = dns_open_zone(path, &error);
+	unlink(path);
+	require((dns == NULL) == (error != NULL));
+	free(error);
+	if (dns == NULL) {
+		return 0;
+	}
+	struct lookups *lookups = lookups_create(dns);
+	struct slice rest = {(const char *)data, size};
+	struct slice line;
+	while (size > 0 && slice_split(&rest, '\n', &line)) {
+		ask(lookups, line);
+	}
+	lookups_destroy(lookups);
+	dns_close(dns);
+	return 0;
+}
