@@ -14,20 +14,18 @@ static const char *safe(struct session *session, const char *text)
 /* Text broken at blanks to fit WIDTH; it starts at `column`, later lines at `indent`. */
 static void print_wrapped(FILE *out, const char *text, int indent, int column)
 {
-	while (*text != '\0') {
-		int word = (int)strcspn(text, " ");
-		if (column > indent && column + word > WIDTH) {
+	struct slice rest = slice_from(text);
+	struct slice word;
+	for (bool first = true; slice_split(&rest, ' ', &word); first = false) {
+		if (!first && column + 1 + (int)word.len > WIDTH) {
 			fprintf(out, "\n%*s", indent, "");
 			column = indent;
-		}
-		fprintf(out, "%.*s", word, text);
-		text += word;
-		column += word;
-		if (*text == ' ') {
+		} else if (!first) {
 			fputc(' ', out);
-			text++;
 			column++;
 		}
+		fprintf(out, "%.*s", SLICE_ARGS(word));
+		column += (int)word.len;
 	}
 	fputc('\n', out);
 }
