@@ -97,6 +97,43 @@ is($odd->{action}, 'tag', 'bytes that are no UTF-8 are shown, and a message with
 my @none = explain('--client', '192.0.2.7', '--from', 'a@good.example', file(''), file("\n"), file("\r\n\r\n"), file('x' x 100_000));
 is(scalar @none, 4, 'messages that hardly are: one verdict each');
 
+# What an operator sets: modes of stages, actions, outbound.
+sub with_config ($text, @arg) {
+    state $n = 0;
+    my $file = write_file(work_dir() . '/set' . ++$n, read_file($config) . $text);
+    my @line = @base;
+    $line[2] = $file;
+    return decode_json(run_ok($mailreeve, @line, '--json', @arg));
+}
+my @forged = ('--client', '198.51.100.7', '--from', 'a@good.example', $clean_file);
+my $set = with_config("dmarc { mode = observe }\n", @forged);
+is_deeply([ $set->{action}, codes($set)->{'dmarc.reject'} ], [ 'tag', 'ignore' ], 'observe: found, not acted upon');
+is((grep { $_->{code} eq 'dmarc.reject' } @{ $set->{findings} })[0]{configured}, 'reject', 'but told what it would have done');
+$set = with_config("dmarc { mode = tag }\n", @forged);
+is_deeply([ $set->{action}, codes($set)->{'dmarc.reject'} ], [ 'tag', 'tag' ], 'tag: a reject becomes a tag');
+like($set->{edits}[0]{value}, qr/^tag; id=\w+;\s+finding=dmarc\.reject;\s+finding=spf\.fail_dmarc_policy$/, 'named in X-Mailreeve-Verdict');
+$set = with_config("dmarc { mode = off }\n", @forged);
+is_deeply([ $set->{action}, codes($set)->{'spf.fail'}, $set->{dmarc}{result} ], [ 'reject', 'reject', 'none' ], 'off: SPF judges alone');
+$set = with_config("policy { dmarc.reject = quarantine }\n", @forged);
+is($set->{action}, 'quarantine', 'another action');
+$set = with_config("policy { dmarc.reject = \"score 3.5\" spf.fail_dmarc_policy = \"score 1\" }\n", @forged);
+is_deeply([ $set->{action}, $set->{score} ], [ 'accept', 4.5 ], 'points add up');
+$set = with_config("policy { virus.found = discard }\n", '--client', '192.0.2.7', '--from', 'a@good.example', $virus);
+is($set->{action}, 'discard', 'discard');
+$set = with_config("policy { virus.found = discard dmarc.reject = tempfail }\n", '--client', '198.51.100.7', '--from', 'a@good.example', $virus);
+is($set->{action}, 'discard', 'the strictest of all findings counts');
+$set = with_config("outbound { virus.found = quarantine }\n", '--client', '127.0.0.1', '--from', 'a@good.example', $virus);
+is($set->{action}, 'quarantine', 'outbound has actions of its own');
+$set = with_config("outbound { virus.found = quarantine }\n", '--client', '192.0.2.7', '--from', 'a@good.example', $virus);
+is($set->{action}, 'reject', 'which are not those of inbound mail');
+$set = with_config("inspect { mode = observe }\n", '--client', '192.0.2.7', '--from', 'a@good.example', $virus);
+is($set->{action}, 'reject', 'a stage that only observes does not keep another from acting');
+$set = with_config("header_count_max = 50\n", '--client', '192.0.2.7', '--from', 'a@good.example',
+    file(join '', map({ "X-$_: 1\n" } 1 .. 60), $clean));
+is(codes($set)->{'message.header_limit'}, 'reject', 'too many header fields');
+$set = with_config("message_max = 64K\n", '--client', '192.0.2.7', '--from', 'a@good.example', file($clean . "x\n" x 40_000));
+like($set->{reply}, qr/^552 5\.3\.4 /, 'too large a message');
+
 # For people.
 my $text = run_ok($mailreeve, @base, '--client', '198.51.100.7', '--from', 'a@good.example', $clean_file);
 for my $wanted (qr/^\Q$clean_file\E$/m, qr/client 198\.51\.100\.7/, qr/^  spf +[\d.]+ ms  fail for good\.example/m, qr/dmarc\.reject -> reject/,
