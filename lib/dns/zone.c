@@ -46,7 +46,7 @@ static int node_compare(const void *a, const void *b)
 static struct zone_node *zone_find(const struct dns_zone *zone, const char *name)
 {
 	struct zone_node key = {.name = name};
-	return bsearch(&key, zone->nodes, zone->count, sizeof key, node_compare);
+	return zone->count == 0 ? NULL : bsearch(&key, zone->nodes, zone->count, sizeof key, node_compare);
 }
 
 static struct zone_node *zone_add_node(struct dns_zone *zone, const char *name)
