@@ -13,7 +13,13 @@ bool clamav_official(void);
  * mail comes out clean. */
 bool clamav_set_tmp_dir(const char *directory);
 
-/* Fills the virus_ members of *reply_r. */
-void clamav_scan(const void *message, size_t size, struct arena *arena, struct inspect_reply *reply_r);
+/* libclamav takes for mail what begins with a field that it knows, and for text what begins otherwise: the sender
+ * chooses. So every message is given to it behind a field that we choose. */
+#define CLAMAV_LEAD "Received: from localhost\r\n"
+
+/* Fills the virus_ members of *reply_r. message: CLAMAV_LEAD stands in front of it in memory. deadline_ms: the answer
+ * is needed by then; libclamav is told to end somewhat earlier. */
+void clamav_scan(const char *message, size_t size, uint32_t deadline_ms, struct arena *arena,
+                 struct inspect_reply *reply_r);
 
 #endif

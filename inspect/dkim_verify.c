@@ -12,13 +12,17 @@
 #pragma GCC diagnostic pop
 
 enum {
-	KEY_BITS_MIN = 1024,     /* RFC 8301 3.2 */
-	CLOCK_DRIFT = 300,       /* seconds that t= may lie ahead */
+	KEY_BITS_MIN = 1024, /* RFC 8301 3.2 */
+	LIBRARY_DRIFT =
+	    900000000,     /* it asks the machine's clock, and takes this off t=: is_timely() asks the request's time */
+	CLOCK_DRIFT = 300, /* seconds that t= may lie ahead */
 	LINE_MAX_BYTES = 1 << 20, /* a longer line is no mail; libopendkim is not given it */
 	FIELD_NAME_MAX = 255,
 	HEADERS_MAX = 20000,
 	TEXT_MAX = 200,
 };
+
+#define TIME_MAX 999999999999ULL /* the largest that t= and x= must be able to say (RFC 6376 3.5) */
 
 static DKIM_LIB *library;
 
@@ -26,6 +30,8 @@ static DKIM_LIB *library;
 struct run {
 	struct arena *arena;
 	const struct dkim_keys *keys;
+	struct slice body;
+	uint64_t now;
 	const struct header *fields[DKIM_MAX_SIGNATURES];
 	struct taglist tags[DKIM_MAX_SIGNATURES];
 	struct inspect_signature *results;
@@ -43,18 +49,33 @@ static struct slice tag_text(struct run *run, size_t i, const char *name)
 	return tag == NULL ? (struct slice){"", 0} : tag_compact(run->arena, tag->value);
 }
 
-/* Which field a DKIM_SIGINFO comes from: the one with its b=. */
-static size_t run_find(struct run *run, DKIM_SIGINFO *info)
+/* The tags that anything is decided by. */
+static const char *const deciding[] = {"b", "a", "bh", "c", "d", "h", "i", "l", "s", "t", "x"};
+
+/* b= alone is not enough: a field that has another one's b=, and a better a= or h=, would be judged in its place. */
+static bool is_from(struct run *run, DKIM_SIGINFO *info, size_t i)
 {
-	unsigned char name[] = "b";
-	struct slice value = slice_from((const char *)dkim_sig_gettagvalue(info, false, name));
-	value = value.data == NULL ? value : tag_compact(run->arena, value);
-	for (size_t i = 0; i < run->keys->count; i++) {
-		if (value.len > 0 && slice_equal(tag_text(run, i, "b"), value)) {
-			return i;
+	for (size_t k = 0; k < sizeof deciding / sizeof *deciding; k++) {
+		unsigned char name[4];
+		snprintf((char *)name, sizeof name, "%s", deciding[k]);
+		struct slice value = slice_from((const char *)dkim_sig_gettagvalue(info, false, name));
+		value = value.data == NULL ? value : tag_compact(run->arena, value);
+		bool filled_in = name[0] == 'c' && taglist_find(&run->tags[i], "c") == NULL;
+		if (!filled_in && !slice_equal(tag_text(run, i, deciding[k]), value)) {
+			return false;
 		}
 	}
-	return run->keys->count;
+	return true;
+}
+
+/* Which field a DKIM_SIGINFO comes from; of fields that agree in all these tags it is any one. */
+static size_t run_find(struct run *run, DKIM_SIGINFO *info)
+{
+	size_t i = 0;
+	while (i < run->keys->count && !is_from(run, info, i)) {
+		i++;
+	}
+	return i;
 }
 
 static void settle(struct run *run, size_t i, enum auth_result result, const char *problem)
@@ -81,8 +102,7 @@ static DKIM_CBSTAT on_key(DKIM *dkim, DKIM_SIGINFO *info, u_char *buffer, size_t
 {
 	struct run *run = dkim_get_user_context(dkim);
 	size_t i = run_find(run, info);
-	if (i == run->keys->count || run->keys->items[i].status != DKIM_KEY_FOUND ||
-	    run->keys->items[i].text.len >= size) {
+	if (i == run->keys->count || run->keys->items[i].status != DKIM_KEY_FOUND || run->keys->items[i].text.len >= size) {
 		return DKIM_CBSTAT_NOTFOUND;
 	}
 	struct slice text = run->keys->items[i].text;
@@ -95,7 +115,7 @@ bool dkim_verify_init(void)
 {
 	unsigned int flags = DKIM_LIBFLAGS_DELAYSIGPROC;
 	unsigned int bits = 0; /* short keys are judged here */
-	uint64_t drift = CLOCK_DRIFT;
+	uint64_t drift = LIBRARY_DRIFT;
 	library = dkim_init(NULL, NULL);
 	return library != NULL &&
 	       dkim_options(library, DKIM_OP_SETOPT, DKIM_OPTS_FLAGS, &flags, sizeof flags) == DKIM_STAT_OK &&
@@ -123,10 +143,10 @@ static bool identity_fits(struct run *run, size_t i, bool same)
 	if (identity.len == 0) {
 		return true;
 	}
-	size_t at = slice_find(identity, '@', 0);
-	const char *domain = at == identity.len ? NULL
-	                                        : domain_canonical(run->arena, (struct slice){identity.data + at + 1,
-	                                                                                      identity.len - at - 1});
+	const char *at = memrchr(identity.data, '@', identity.len);
+	size_t local = at == NULL ? 0 : (size_t)(at - identity.data) + 1;
+	struct slice text = {identity.data + local, identity.len - local};
+	const char *domain = at == NULL ? NULL : domain_canonical(run->arena, text);
 	const char *signer = run->keys->items[i].domain;
 	return domain != NULL && (same ? strcmp(domain, signer) == 0 : domain_is_below(domain, signer));
 }
@@ -196,6 +216,8 @@ static void screen(struct run *run, size_t i)
 	}
 	if (tags->duplicate || tags->malformed || tags->truncated || fields == NULL) {
 		problem = "the signature is malformed";
+	} else if (!slice_equal(tag_text(run, i, "v"), SLICE_LITERAL("1"))) {
+		problem = "v= is missing, or not 1";
 	} else if (!list_has(fields->value, "from")) {
 		problem = "the From field is not signed";
 	} else if (slice_equal_nocase(algorithm, SLICE_LITERAL("rsa-sha1"))) {
@@ -216,17 +238,26 @@ static void run_open(struct run *run, const struct headers *headers)
 		run->fields[i] = headers_find(headers, "DKIM-Signature", i);
 		taglist_parse(run->fields[i] == NULL ? (struct slice){"", 0} : run->fields[i]->value, &run->tags[i]);
 		run->results[i] = (struct inspect_signature){
-			.result = AUTH_PERMERROR,
-			.domain = run->keys->items[i].domain,
-			.selector = run->keys->items[i].selector,
-			.identity = clean(run->arena, tag_text(run, i, "i")),
-			.algorithm = clean(run->arena, tag_text(run, i, "a")),
-			.problem = "the signature is malformed",
+		    .result = AUTH_PERMERROR,
+		    .domain = run->keys->items[i].domain,
+		    .selector = run->keys->items[i].selector,
+		    .identity = clean(run->arena, tag_text(run, i, "i")),
+		    .algorithm = clean(run->arena, tag_text(run, i, "a")),
+		    .problem = "the signature is malformed",
 		};
 		struct slice b = tag_text(run, i, "b");
 		b.len = b.len > 8 ? 8 : b.len;
 		run->results[i].b = clean(run->arena, b);
 		screen(run, i);
+	}
+}
+
+static void settle_rest(struct run *run, enum auth_result result, const char *problem)
+{
+	for (size_t i = 0; i < run->keys->count; i++) {
+		if (!run->settled[i]) {
+			settle(run, i, result, problem);
+		}
 	}
 }
 
@@ -252,8 +283,21 @@ static bool lines_bounded(struct slice text)
 	return true;
 }
 
-/* Fields as libopendkim wants them: "Name: value" without the final CRLF. DKIM-Signature fields beyond the cap, and names
- * that no field has, stay out. */
+/* NULL, or why libopendkim is not given the message. It takes a NUL for the end of a field, so that what stands behind
+ * it would not be signed; fields left out at the end could be a second From. */
+static const char *unfit(const struct headers *headers, struct slice message, size_t body)
+{
+	if (headers->truncated) {
+		return "the message has too many header fields";
+	}
+	if (body > 0 && memchr(message.data, '\0', body) != NULL) {
+		return "the header holds a NUL";
+	}
+	return lines_bounded(message) ? NULL : "a line of the message is too long";
+}
+
+/* Fields as libopendkim wants them: "Name:value" without the final CRLF. DKIM-Signature fields beyond the cap, and
+ * names that no field has, stay out. */
 static bool feed_headers(DKIM *dkim, struct arena *arena, const struct headers *headers)
 {
 	size_t signatures = 0;
@@ -292,29 +336,89 @@ static void judge_error(struct run *run, size_t i, DKIM_SIGINFO *info)
 	switch (error) {
 	case DKIM_SIGERROR_OK:
 		settle(run, i, AUTH_FAIL,
-		       dkim_sig_getbh(info) == DKIM_SIGBH_MISMATCH ? "the body was changed" : "the signature does not verify");
+		       dkim_sig_getbh(info) == DKIM_SIGBH_MISMATCH ? "the body is not the one that was signed"
+		                                                   : "the signature does not verify");
 		return;
 	case DKIM_SIGERROR_BADSIG:
 		settle(run, i, AUTH_FAIL,
-		       dkim_sig_getbh(info) == DKIM_SIGBH_MISMATCH ? "the body was changed" : "a signed header field was changed");
+		       dkim_sig_getbh(info) == DKIM_SIGBH_MISMATCH
+		           ? "the body is not the one that was signed"
+		           : "the header fields, or the key, are not those of the signer");
 		return;
 	case DKIM_SIGERROR_EXPIRED:
-		settle(run, i, AUTH_POLICY, "the signature has expired");
-		return;
-	case DKIM_SIGERROR_FUTURE:
-		settle(run, i, AUTH_POLICY, "the signature is from the future");
+	case DKIM_SIGERROR_FUTURE: /* by decades */
+		settle(run, i, AUTH_POLICY, "the signature's time is not plausible");
 		return;
 	default:
 		settle(run, i, AUTH_PERMERROR, clean(run->arena, slice_from(dkim_sig_geterrorstr(error))));
 	}
 }
 
+/* A line's length after relaxed canonicalization: white space at its end is gone, runs within it are one byte. */
+static size_t relaxed_length(struct slice line)
+{
+	size_t n = 0;
+	bool space = false;
+	for (size_t i = 0; i < line.len; i++) {
+		bool blank = line.data[i] == ' ' || line.data[i] == '\t';
+		n += blank ? 0 : 1U + space;
+		space = blank;
+	}
+	return n;
+}
+
+/* The body's length after canonicalization (RFC 6376 3.4.3 and 3.4.4), which l= counts: empty lines at the end are
+ * gone. */
+static uint64_t canonical_length(struct slice body, bool relaxed)
+{
+	uint64_t total = 0;
+	uint64_t kept = relaxed ? 0 : 2;
+	for (size_t at = 0; at < body.len;) {
+		size_t end = slice_find(body, '\n', at);
+		size_t len = end - at - (end > at && body.data[end - 1] == '\r');
+		size_t n = relaxed ? relaxed_length((struct slice){body.data + at, len}) : len;
+		total += n + 2;
+		kept = n > 0 ? total : kept;
+		at = end + 1;
+	}
+	return kept;
+}
+
+static bool covers_body(struct run *run, DKIM *dkim, DKIM_SIGINFO *info)
+{
+	ssize_t limit = -1;
+	dkim_canon_t header = DKIM_CANON_UNKNOWN;
+	dkim_canon_t body = DKIM_CANON_UNKNOWN;
+	if (dkim_sig_getcanonlen(dkim, info, NULL, NULL, &limit) != DKIM_STAT_OK ||
+	    dkim_sig_getcanons(info, &header, &body) != DKIM_STAT_OK) {
+		return false;
+	}
+	return limit < 0 || (uint64_t)limit >= canonical_length(run->body, body == DKIM_CANON_RELAXED);
+}
+
+static uint64_t tag_number(struct run *run, size_t i, const char *name, uint64_t fallback)
+{
+	unsigned long long value;
+	return slice_to_uint(tag_text(run, i, name), TIME_MAX, &value) ? value : fallback;
+}
+
+/* t= and x= (RFC 6376 3.5) at the request's time. */
+static bool is_timely(struct run *run, size_t i)
+{
+	if (tag_number(run, i, "t", 0) > run->now + CLOCK_DRIFT) {
+		settle(run, i, AUTH_POLICY, "the signature is from the future");
+		return false;
+	}
+	if (tag_number(run, i, "x", UINT64_MAX) < run->now) {
+		settle(run, i, AUTH_POLICY, "the signature has expired");
+		return false;
+	}
+	return true;
+}
+
 static void judge(struct run *run, DKIM *dkim, size_t i, DKIM_SIGINFO *info)
 {
 	struct inspect_signature *result = &run->results[i];
-	ssize_t body = -1;
-	ssize_t covered = -1;
-	ssize_t limit = -1;
 	unsigned int flags = dkim_sig_getflags(info);
 	dkim_sig_getkeysize(info, &result->key_bits);
 	if ((flags & DKIM_SIGFLAG_PROCESSED) == 0 || !DKIM_SIG_CHECK(info) || dkim_sig_geterror(info) != DKIM_SIGERROR_OK) {
@@ -326,11 +430,13 @@ static void judge(struct run *run, DKIM *dkim, size_t i, DKIM_SIGINFO *info)
 		settle(run, i, AUTH_POLICY, "the key is shorter than 1024 bits");
 		return;
 	}
-	if (dkim_sig_getcanonlen(dkim, info, &body, &covered, &limit) != DKIM_STAT_OK || (limit >= 0 && covered < body)) {
+	if (!covers_body(run, dkim, info)) {
 		settle(run, i, AUTH_POLICY, "l= leaves a part of the body unsigned");
 		return;
 	}
-	settle(run, i, AUTH_PASS, NULL);
+	if (is_timely(run, i)) {
+		settle(run, i, AUTH_PASS, NULL);
+	}
 }
 
 static void judge_all(struct run *run, DKIM *dkim)
@@ -341,8 +447,11 @@ static void judge_all(struct run *run, DKIM *dkim)
 		return;
 	}
 	for (int k = 0; k < count; k++) {
-		size_t i = run_find(run, infos[k]);
-		if (i == run->keys->count || run->settled[i]) {
+		size_t i = 0;
+		while (i < run->keys->count && (run->settled[i] || !is_from(run, infos[k], i))) {
+			i++; /* each has its own info, in their order */
+		}
+		if (i == run->keys->count) {
 			continue;
 		}
 		if ((dkim_sig_getflags(infos[k]) & (DKIM_SIGFLAG_PROCESSED | DKIM_SIGFLAG_IGNORE)) == 0) {
@@ -352,19 +461,20 @@ static void judge_all(struct run *run, DKIM *dkim)
 	}
 }
 
-static void run_library(struct run *run, const struct headers *headers, struct slice body, uint64_t now)
+static void run_library(struct run *run, const struct headers *headers)
 {
 	DKIM_STAT status;
 	const unsigned char id[] = "message";
-	dkim_options(library, DKIM_OP_SETOPT, DKIM_OPTS_FIXEDTIME, &now, sizeof now);
 	DKIM *dkim = dkim_verify(library, id, NULL, &status);
 	if (dkim == NULL) {
 		return;
 	}
 	dkim_set_user_context(dkim, run);
-	if (feed_headers(dkim, run->arena, headers) && dkim_eoh(dkim) == DKIM_STAT_OK && feed_body(dkim, body)) {
-		dkim_eom(dkim, NULL);
-		judge_all(run, dkim);
+	if (feed_headers(dkim, run->arena, headers)) {
+		if (dkim_eoh(dkim) == DKIM_STAT_OK && feed_body(dkim, run->body)) {
+			dkim_eom(dkim, NULL);
+		}
+		judge_all(run, dkim); /* also where none is worth the body: each has its reason */
 	}
 	dkim_free(dkim);
 }
@@ -377,10 +487,16 @@ void dkim_verify_message(struct slice message, const struct dkim_keys *keys, uin
 	struct header_limits limits = {.max_count = HEADERS_MAX, .max_bytes = SIZE_MAX};
 	run->arena = arena;
 	run->keys = keys;
+	run->now = now;
 	size_t body = headers_parse(&headers, arena, &limits, message);
 	run_open(run, &headers);
-	if (!all_settled(run) && lines_bounded(message)) {
-		run_library(run, &headers, (struct slice){message.data + body, message.len - body}, now);
+	const char *problem = unfit(&headers, message, body);
+	if (problem != NULL) {
+		settle_rest(run, AUTH_PERMERROR, problem);
+	}
+	run->body = (struct slice){message.data + body, message.len - body};
+	if (!all_settled(run)) {
+		run_library(run, &headers);
 	}
 	reply_r->signature_count = keys->count;
 	reply_r->signatures = run->results;

@@ -2,12 +2,13 @@
  * message and has one thread: a fork copies nothing that is half done. */
 #include "inspect/clamav.h"
 #include "inspect/dkim_verify.h"
+#include "inspect/folder.h"
 #include "inspect/sandbox.h"
 #include "inspect/worker.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/inspect/wire.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -21,11 +22,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CONTROL_FD = 3, PATH_SIZE = 4096, TREE_DEPTH_MAX = 64 };
+enum {
+	CONTROL_FD = 3,
+	YOUNG_MS = 50,     /* a worker that died so soon may have died of its start */
+	YOUNG_DEATHS = 16, /* so many in a row, and the next ones are started */
+	PAUSE_MS = 20      /* at this distance */
+};
 
 struct child {
 	pid_t pid; /* 0: none */
-	char directory[PATH_SIZE];
+	uint64_t start;
+	char directory[FOLDER_PATH_SIZE];
 };
 
 struct nursery {
@@ -34,42 +41,13 @@ struct nursery {
 	char *packet;
 	int signals; /* signalfd for SIGCHLD */
 	struct child children[256];
-	unsigned serial;
+	struct folder folder;
+	unsigned young_deaths;
 };
 
 static bool tell(struct nursery *nursery, struct wire_note note, int fd)
 {
 	return wire_send(CONTROL_FD, nursery->packet, wire_put_note(&note, nursery->packet), fd);
-}
-
-/* What a dead worker left behind. Bounded in depth; links are not followed. */
-static void remove_tree(int parent, const char *name, int depth)
-{
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *folder = fd < 0 || depth > TREE_DEPTH_MAX ? NULL : fdopendir(fd);
-	if (folder == NULL) {
-		if (fd >= 0) {
-			close(fd);
-		}
-		return;
-	}
-	for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
-			continue;
-		}
-		if (unlinkat(fd, entry->d_name, 0) != 0 && (errno == EISDIR || errno == EPERM)) {
-			remove_tree(fd, entry->d_name, depth + 1);
-		}
-	}
-	closedir(folder);
-	unlinkat(parent, name, AT_REMOVEDIR);
-}
-
-static bool child_directory(struct nursery *nursery, struct child *child)
-{
-	int n = snprintf(child->directory, sizeof child->directory, "%s/mailreeve-%ld-%u", nursery->settings.tmp_dir,
-	                 (long)getpid(), nursery->serial++);
-	return n > 0 && (size_t)n < sizeof child->directory && mkdir(child->directory, 0700) == 0;
 }
 
 static void child_run(struct nursery *nursery, const struct child *child, int socket)
@@ -81,13 +59,16 @@ static void child_run(struct nursery *nursery, const struct child *child, int so
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	close(CONTROL_FD);
 	close(nursery->signals);
+	folder_forget(&nursery->folder);
 	worker_run(socket, child->directory, &nursery->settings);
 }
 
 static bool child_start(struct nursery *nursery, struct child *child)
 {
 	int pair[2];
-	if (!child_directory(nursery, child) || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+	child->start = clock_now();
+	if (!folder_make(&nursery->folder, child->directory) ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
 		log_error("content workers: %s: %s", nursery->settings.tmp_dir, strerror(errno));
 		return false;
 	}
@@ -103,6 +84,25 @@ static bool child_start(struct nursery *nursery, struct child *child)
 	return good;
 }
 
+static void pause_if_young(struct nursery *nursery, const struct child *child)
+{
+	bool young = clock_now() - child->start < YOUNG_MS * CLOCK_NS_PER_MS;
+	nursery->young_deaths = young ? nursery->young_deaths + 1 : 0;
+	if (nursery->young_deaths > YOUNG_DEATHS) {
+		poll(NULL, 0, PAUSE_MS);
+	}
+}
+
+/* One that cannot enter its sandbox has a cause that its successor would meet too. */
+static bool child_fit(struct nursery *nursery, int status)
+{
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != WORKER_UNFIT) {
+		return true;
+	}
+	tell(nursery, (struct wire_note){.kind = WIRE_FAILED, .text = "a worker cannot enter its sandbox"}, -1);
+	return false;
+}
+
 /* Takes note of the dead and starts others in their place. False: that is not possible. */
 static bool reap(struct nursery *nursery)
 {
@@ -116,10 +116,11 @@ static bool reap(struct nursery *nursery)
 			if (child->pid != pid) {
 				continue;
 			}
-			remove_tree(AT_FDCWD, child->directory, 0);
+			pause_if_young(nursery, child);
+			folder_remove(child->directory);
 			child->pid = 0;
 			tell(nursery, (struct wire_note){.kind = WIRE_DIED, .number = (uint32_t)pid}, -1);
-			if (!child_start(nursery, child)) {
+			if (!child_fit(nursery, status) || !child_start(nursery, child)) {
 				return false;
 			}
 		}
@@ -180,10 +181,8 @@ static void end_children(struct nursery *nursery)
 			kill(child->pid, SIGKILL);
 			waitpid(child->pid, NULL, 0);
 		}
-		if (child->directory[0] != '\0') {
-			remove_tree(AT_FDCWD, child->directory, 0);
-		}
 	}
+	folder_close(&nursery->folder);
 }
 
 /* A signal to the group of processes (Ctrl-C) is the daemon's affair: it closes the control socket when it is done. */
@@ -211,6 +210,9 @@ static const char *start(struct nursery *nursery)
 	if (!set_signals(nursery) || !dkim_verify_init()) {
 		return "cannot be initialised";
 	}
+	if (!folder_open(&nursery->folder, nursery->settings.tmp_dir)) {
+		return arena_printf(kept, "content.tmp_dir: %s: %s", nursery->settings.tmp_dir, strerror(errno));
+	}
 	return clamav_load(&nursery->settings, kept);
 }
 
@@ -231,11 +233,12 @@ int main(void)
 	const char *problem = start(&nursery);
 	if (problem != NULL) {
 		tell(&nursery, (struct wire_note){.kind = WIRE_FAILED, .text = problem}, -1);
+		folder_close(&nursery.folder);
 		return 1;
 	}
 	sandbox_isolate();
-	tell(&nursery,
-	     (struct wire_note){.kind = WIRE_LOADED, .number = clamav_signatures(), .flag = clamav_official()}, -1);
+	tell(&nursery, (struct wire_note){.kind = WIRE_LOADED, .number = clamav_signatures(), .flag = clamav_official()},
+	     -1);
 	serve(&nursery);
 	end_children(&nursery);
 	return 0;

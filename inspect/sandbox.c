@@ -3,10 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -27,9 +31,10 @@
 #define SANITIZER 0
 #endif
 
-enum { FILES_MAX = 256, CPU_SECONDS = 3600 };
+enum { FILES_MAX = 256 };
 
 static char holds[96];
+static const char *inner_directory;
 
 static void remember(const char *what)
 {
@@ -40,6 +45,11 @@ static void remember(const char *what)
 const char *sandbox_text(void)
 {
 	return holds;
+}
+
+const char *sandbox_directory(void)
+{
+	return inner_directory;
 }
 
 static void write_file(const char *path, const char *text)
@@ -100,12 +110,50 @@ static uint64_t address_space(void)
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static bool enter_limits(const struct sandbox_settings *settings)
+/* Nothing to read, and nobody to talk to: a worker that was taken over could write to the administrator's terminal. */
+static bool close_standard(void)
 {
-	uint64_t used = address_space();
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	bool good = fd >= 0 && dup2(fd, STDIN_FILENO) >= 0 && dup2(fd, STDOUT_FILENO) >= 0 &&
+	            (SANITIZER || dup2(fd, STDERR_FILENO) >= 0);
+	if (fd > STDERR_FILENO) {
+		close(fd);
+	}
+	return good;
+}
+
+/* With the rights of the nursery's user namespace, or of root. */
+static bool enter_root(const char *directory)
+{
+	if (chroot(directory) != 0) {
+		inner_directory = directory;
+		return chdir(directory) == 0;
+	}
+	inner_directory = "/";
+	remember("chroot");
+	return chdir("/") == 0;
+}
+
+/* Root's own files are open to root even without a capability: it must become somebody else. That clears the signal at
+ * the parent's death, so it is asked for after it. */
+static bool drop_rights(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{.effective = 0}};
+	if (geteuid() == 0 && (setgroups(0, NULL) != 0 || setresgid(SANDBOX_USER, SANDBOX_USER, SANDBOX_USER) != 0 ||
+	                       setresuid(SANDBOX_USER, SANDBOX_USER, SANDBOX_USER) != 0)) {
+		return false;
+	}
+	return syscall(SYS_capset, &header, none) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
+	       prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+}
+
+static bool enter_limits(const struct sandbox_settings *settings, uint64_t used)
+{
 	bool memory = SANITIZER || (used > 0 && limit(RLIMIT_AS, used + settings->memory_max));
-	if (!memory || !limit(RLIMIT_NOFILE, FILES_MAX) || !limit(RLIMIT_CPU, CPU_SECONDS) || !limit(RLIMIT_CORE, 0) ||
-	    !limit(RLIMIT_FSIZE, settings->memory_max) || !limit(RLIMIT_MSGQUEUE, 0) || !limit(RLIMIT_MEMLOCK, 0)) {
+	if (!memory || !limit(RLIMIT_NOFILE, FILES_MAX) || !limit(RLIMIT_CPU, SANDBOX_CPU_SECONDS) ||
+	    !limit(RLIMIT_CORE, 0) || !limit(RLIMIT_FSIZE, settings->memory_max) || !limit(RLIMIT_MSGQUEUE, 0) ||
+	    !limit(RLIMIT_MEMLOCK, 0) || !limit(RLIMIT_NPROC, 0)) {
 		return false;
 	}
 	remember(SANITIZER ? "rlimits-but-memory" : "rlimits");
@@ -123,10 +171,10 @@ static bool enter_landlock(const char *directory)
 		return false;
 	}
 	struct landlock_path_beneath_attr beneath = {
-		.allowed_access = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR |
+	    .allowed_access = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR |
 	                      LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |
 	                      LANDLOCK_ACCESS_FS_MAKE_REG,
-		.parent_fd = open(directory, O_PATH | O_CLOEXEC),
+	    .parent_fd = open(directory, O_PATH | O_CLOEXEC),
 	};
 	bool good = beneath.parent_fd >= 0 &&
 	            syscall(SYS_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) == 0 &&
@@ -148,26 +196,91 @@ static bool enter_landlock(const char *directory)
 /* What libclamav, libopendkim, libcrypto and our own code call at work. No socket, no process, no signal to others;
  * which files can be opened is Landlock's business. What is not listed fails with EPERM. */
 static const int allowed[] = {
-	SCMP_SYS(read),          SCMP_SYS(write),         SCMP_SYS(pread64),       SCMP_SYS(pwrite64),
-	SCMP_SYS(readv),         SCMP_SYS(writev),        SCMP_SYS(lseek),         SCMP_SYS(close),
-	SCMP_SYS(fstat),         SCMP_SYS(stat),          SCMP_SYS(lstat),         SCMP_SYS(newfstatat),
-	SCMP_SYS(statx),         SCMP_SYS(access),        SCMP_SYS(faccessat),     SCMP_SYS(faccessat2),
-	SCMP_SYS(open),          SCMP_SYS(openat),        SCMP_SYS(creat),         SCMP_SYS(mkdir),
-	SCMP_SYS(mkdirat),       SCMP_SYS(unlink),        SCMP_SYS(unlinkat),      SCMP_SYS(rmdir),
-	SCMP_SYS(rename),        SCMP_SYS(renameat),      SCMP_SYS(ftruncate),     SCMP_SYS(fallocate),
-	SCMP_SYS(getdents64),    SCMP_SYS(getcwd),        SCMP_SYS(umask),         SCMP_SYS(fchmod),
-	SCMP_SYS(chmod),         SCMP_SYS(mmap),          SCMP_SYS(munmap),        SCMP_SYS(mprotect),
-	SCMP_SYS(mremap),        SCMP_SYS(madvise),       SCMP_SYS(brk),           SCMP_SYS(rt_sigaction),
-	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack),   SCMP_SYS(clock_gettime),
-	SCMP_SYS(clock_getres),  SCMP_SYS(gettimeofday),  SCMP_SYS(time),          SCMP_SYS(nanosleep),
-	SCMP_SYS(clock_nanosleep), SCMP_SYS(getpid),      SCMP_SYS(gettid),        SCMP_SYS(getuid),
-	SCMP_SYS(geteuid),       SCMP_SYS(getgid),        SCMP_SYS(getegid),       SCMP_SYS(futex),
-	SCMP_SYS(getrandom),     SCMP_SYS(exit),          SCMP_SYS(exit_group),    SCMP_SYS(recvmsg),
-	SCMP_SYS(sendmsg),       SCMP_SYS(poll),          SCMP_SYS(ppoll),         SCMP_SYS(fcntl),
-	SCMP_SYS(dup),           SCMP_SYS(sched_yield),   SCMP_SYS(sched_getaffinity), SCMP_SYS(sysinfo),
-	SCMP_SYS(uname),         SCMP_SYS(getrusage),     SCMP_SYS(times),         SCMP_SYS(readlink),
-	SCMP_SYS(readlinkat),    SCMP_SYS(fstatfs),       SCMP_SYS(restart_syscall),
+    SCMP_SYS(read),
+    SCMP_SYS(write),
+    SCMP_SYS(pread64),
+    SCMP_SYS(pwrite64),
+    SCMP_SYS(readv),
+    SCMP_SYS(writev),
+    SCMP_SYS(lseek),
+    SCMP_SYS(close),
+    SCMP_SYS(fstat),
+    SCMP_SYS(stat),
+    SCMP_SYS(lstat),
+    SCMP_SYS(newfstatat),
+    SCMP_SYS(statx),
+    SCMP_SYS(access),
+    SCMP_SYS(faccessat),
+    SCMP_SYS(faccessat2),
+    SCMP_SYS(open),
+    SCMP_SYS(openat),
+    SCMP_SYS(creat),
+    SCMP_SYS(mkdir),
+    SCMP_SYS(mkdirat),
+    SCMP_SYS(unlink),
+    SCMP_SYS(unlinkat),
+    SCMP_SYS(rmdir),
+    SCMP_SYS(rename),
+    SCMP_SYS(renameat),
+    SCMP_SYS(ftruncate),
+    SCMP_SYS(fallocate),
+    SCMP_SYS(getdents64),
+    SCMP_SYS(getcwd),
+    SCMP_SYS(umask),
+    SCMP_SYS(fchmod),
+    SCMP_SYS(chmod),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(brk),
+    SCMP_SYS(rt_sigaction),
+    SCMP_SYS(shutdown),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(sigaltstack),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(clock_getres),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(time),
+    SCMP_SYS(nanosleep),
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(getuid),
+    SCMP_SYS(geteuid),
+    SCMP_SYS(getgid),
+    SCMP_SYS(getegid),
+    SCMP_SYS(futex),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(dup),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(sysinfo),
+    SCMP_SYS(uname),
+    SCMP_SYS(getrusage),
+    SCMP_SYS(times),
+    SCMP_SYS(readlink),
+    SCMP_SYS(readlinkat),
+    SCMP_SYS(fstatfs),
+    SCMP_SYS(restart_syscall),
 };
+
+/* F_SETOWN and F_SETSIG would let a worker send any signal to its own user's processes: the daemon. */
+static const int allowed_fcntl[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL};
+
+/* Memory never becomes code. */
+static bool allow_memory(scmp_filter_ctx filter)
+{
+	const struct scmp_arg_cmp data = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, data) == 0 &&
+	       seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, data) == 0;
+}
 
 static bool enter_seccomp(void)
 {
@@ -177,19 +290,25 @@ static bool enter_seccomp(void)
 		int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
 		good = error == 0 || error == -EDOM; /* EDOM: this architecture has no such call */
 	}
-	good = good && seccomp_load(filter) == 0;
+	for (size_t i = 0; good && i < sizeof allowed_fcntl / sizeof *allowed_fcntl; i++) {
+		const struct scmp_arg_cmp command = SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)allowed_fcntl[i]);
+		good = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, command) == 0;
+	}
+	good = good && allow_memory(filter) && seccomp_load(filter) == 0;
 	seccomp_release(filter);
 	return good;
 }
 
 bool sandbox_enter(const struct sandbox_settings *settings)
 {
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
-	    !enter_limits(settings)) {
+	uint64_t used = address_space();
+	if (!close_standard() || !enter_root(settings->directory) || !drop_rights() || !enter_limits(settings, used)) {
 		return false;
 	}
-	if (enter_landlock(settings->directory)) {
+	if (enter_landlock(inner_directory)) {
 		remember("landlock");
+	} else if (strcmp(inner_directory, "/") != 0) {
+		return false; /* all files of our user would lie open */
 	}
 	if (SANITIZER) {
 		remember("no-seccomp-in-sanitizer-build");

@@ -4,36 +4,39 @@
 #include "inspect/dkim_verify.h"
 #include "inspect/sandbox.h"
 #include "lib/base/clock.h"
-#include "lib/base/log.h"
 #include "lib/inspect/wire.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
 	ARENA_CHUNK = 65536,
 	LARGE_MESSAGE = 16 << 20, /* bytes: a worker that scanned one keeps much memory; a fresh one takes its place */
+	LEAD = sizeof CLAMAV_LEAD - 1,
 };
 
 /* libclamav and libcrypto open files at their first use (openssl.cnf, gconv, localtime): now, while they can. */
 static void warm_up(struct arena *arena)
 {
-	static const char message[] =
-		"DKIM-Signature: v=1; a=rsa-sha256; d=x.example; s=s; h=from; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=;\r\n"
-		"\tb=AAAA\r\nFrom: a@x.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
-		"--b\r\nContent-Type: text/html; charset=iso-8859-1\r\n\r\n<html><p>x</p></html>\r\n"
-		"--b\r\nContent-Transfer-Encoding: base64\r\n\r\nUEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==\r\n--b--\r\n";
-	static const char key[] = "v=DKIM1; k=rsa; p=MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAKY0+1dXpHZ+Wm1kKJbVXeqWEGwO8fZLMW0zJ9CVqO"
-							  "m0tX9pNfAmd2mP9oX0bRkYQnS8Hn6l3lWqkX1m3d0tQFMCAwEAAQ==";
+	static const char message[] = CLAMAV_LEAD
+	    "DKIM-Signature: v=1; a=rsa-sha256; d=x.example; s=s; h=from; "
+	    "bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=;\r\n"
+	    "\tb=AAAA\r\nFrom: a@x.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+	    "--b\r\nContent-Type: text/html; charset=iso-8859-1\r\n\r\n<html><p>x</p></html>\r\n"
+	    "--b\r\nContent-Transfer-Encoding: base64\r\n\r\nUEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==\r\n--b--\r\n";
+	static const char key[] =
+	    "v=DKIM1; k=rsa; p=MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAKY0+1dXpHZ+Wm1kKJbVXeqWEGwO8fZLMW0zJ9CVqO"
+	    "m0tX9pNfAmd2mP9oX0bRkYQnS8Hn6l3lWqkX1m3d0tQFMCAwEAAQ==";
 	struct dkim_keys keys = {.count = 1};
-	keys.items[0] = (struct dkim_key){
-		.domain = "x.example", .selector = "s", .status = DKIM_KEY_FOUND, .text = SLICE_LITERAL(key)};
+	keys.items[0] =
+	    (struct dkim_key){.domain = "x.example", .selector = "s", .status = DKIM_KEY_FOUND, .text = SLICE_LITERAL(key)};
 	struct inspect_reply reply = {.signature_count = 0};
-	struct slice bytes = SLICE_LITERAL(message);
+	struct slice bytes = {message + LEAD, sizeof message - 1 - LEAD};
 	dkim_verify_message(bytes, &keys, (uint64_t)time(NULL), arena, &reply);
-	clamav_scan(bytes.data, bytes.len, arena, &reply);
+	clamav_scan(bytes.data, bytes.len, UINT32_MAX, arena, &reply);
 	arena_reset(arena);
 }
 
@@ -50,9 +53,31 @@ static void inspect(const struct inspect_request *request, struct slice message,
 	}
 	start = clock_now();
 	if ((request->tasks & INSPECT_VIRUS) != 0) {
-		clamav_scan(message.data, message.len, arena, reply_r);
+		clamav_scan(message.data, message.len, request->deadline_ms, arena, reply_r);
 		reply_r->virus_us = (uint32_t)((clock_now() - start) / 1000);
 	}
+}
+
+/* The message behind a page that ends with CLAMAV_LEAD: both in one piece, and nothing copied. NULL: no memory. */
+static char *map_open(int fd, size_t size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *base = mmap(NULL, page + size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED) {
+		return NULL;
+	}
+	memcpy(base + page - LEAD, CLAMAV_LEAD, LEAD);
+	if (size > 0 && mmap(base + page, size, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) == MAP_FAILED) {
+		munmap(base, page + size);
+		return NULL;
+	}
+	return base + page;
+}
+
+static void map_close(char *message, size_t size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	munmap(message - page, page + size);
 }
 
 /* One request, one answer. False: the other end is gone, or the request makes no sense. */
@@ -65,22 +90,16 @@ static bool serve(int socket, char *packet, struct arena *arena, size_t *size_r)
 	if (n <= 0 || fd < 0 || !wire_get_request((struct slice){packet, (size_t)n}, arena, &request)) {
 		return false;
 	}
-	struct slice message = {"", (size_t)request.message_size};
-	void *map = MAP_FAILED;
-	if (message.len > 0) {
-		map = mmap(NULL, message.len, PROT_READ, MAP_PRIVATE, fd, 0);
-		if (map == MAP_FAILED) {
-			return false;
-		}
-		message.data = map;
-	}
+	size_t size = (size_t)request.message_size;
+	char *message = map_open(fd, size);
 	close(fd);
-	inspect(&request, message, arena, &reply);
-	size_t length = wire_put_reply(&reply, packet);
-	if (map != MAP_FAILED) {
-		munmap(map, message.len);
+	if (message == NULL) {
+		return false;
 	}
-	*size_r = message.len;
+	inspect(&request, (struct slice){message, size}, arena, &reply);
+	size_t length = wire_put_reply(&reply, packet);
+	map_close(message, size);
+	*size_r = size;
 	return length > 0 && wire_send(socket, packet, length, -1);
 }
 
@@ -90,25 +109,42 @@ static bool say_ready(int socket, char *packet)
 	return wire_send(socket, packet, wire_put_note(&ready, packet), -1);
 }
 
+static uint64_t cpu_seconds(void)
+{
+	struct timespec used;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return (uint64_t)used.tv_sec;
+}
+
+/* A worker that has to be replaced lets no new request in, but serves one that is already on its way: nobody's message
+ * pays for its going. */
+static void serve_all(int socket, char *packet, struct arena *arena)
+{
+	size_t size = 0;
+	bool retired = false;
+	while (serve(socket, packet, arena, &size)) {
+		arena_reset(arena);
+		if (!retired && (size > LARGE_MESSAGE || cpu_seconds() > SANDBOX_CPU_SECONDS / 2)) {
+			retired = true;
+			shutdown(socket, SHUT_RD);
+		}
+	}
+}
+
 void worker_run(int socket, const char *directory, const struct pool_settings *settings)
 {
 	struct arena *arena = arena_create(ARENA_CHUNK);
 	char *packet = malloc(WIRE_PACKET_MAX);
 	struct sandbox_settings sandbox = {.directory = directory, .memory_max = settings->memory_max};
-	size_t size = 0;
-	if (packet == NULL || !clamav_set_tmp_dir(directory) || chdir(directory) != 0) {
-		log_error("content worker: cannot use %s", directory);
-		_exit(1);
+	if (packet == NULL || !clamav_set_tmp_dir(directory)) {
+		_exit(WORKER_UNFIT);
 	}
 	warm_up(arena);
-	if (!sandbox_enter(&sandbox)) {
-		log_error("content worker: the sandbox cannot be entered");
-		_exit(1);
+	if (!sandbox_enter(&sandbox) || !clamav_set_tmp_dir(sandbox_directory())) {
+		_exit(WORKER_UNFIT);
 	}
 	if (say_ready(socket, packet)) {
-		while (serve(socket, packet, arena, &size) && size <= LARGE_MESSAGE) {
-			arena_reset(arena);
-		}
+		serve_all(socket, packet, arena);
 	}
 	_exit(0);
 }

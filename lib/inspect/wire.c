@@ -125,16 +125,44 @@ static struct slice get_slice(struct reader *reader, uint32_t max)
 	return text;
 }
 
-/* A text for logs and headers: no control bytes. NULL where NULL was put. */
+static size_t utf8_length(const unsigned char *text, size_t n)
+{
+	unsigned char first = text[0];
+	size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+	if (length == 0 || length > n) {
+		return 0;
+	}
+	for (size_t i = 1; i < length; i++) {
+		if ((text[i] & 0xc0) != 0x80) {
+			return 0;
+		}
+	}
+	bool wrong = (first == 0xe0 && text[1] < 0xa0) || (first == 0xed && text[1] > 0x9f) ||
+	             (first == 0xf0 && text[1] < 0x90) || (first == 0xf4 && text[1] > 0x8f);
+	return wrong ? 0 : length;
+}
+
+/* Fit for logs, headers and JSON: UTF-8, no control bytes. */
+static bool text_fit(struct slice text)
+{
+	for (size_t i = 0; i < text.len;) {
+		const unsigned char *at = (const unsigned char *)text.data + i;
+		size_t length = utf8_length(at, text.len - i);
+		if (length == 0 || *at < ' ' || *at == 127) {
+			return false;
+		}
+		i += length;
+	}
+	return true;
+}
+
+/* NULL where NULL was put. */
 static const char *get_text_or_null(struct reader *reader)
 {
 	char there;
 	get(reader, &there, 1);
 	struct slice text = get_slice(reader, WIRE_TEXT_MAX);
-	for (size_t i = 0; i < text.len; i++) {
-		reader->bad = reader->bad || (unsigned char)text.data[i] < ' ' || text.data[i] == 127;
-	}
-	reader->bad = reader->bad || (there != 0 && there != 1) || (there == 0 && text.len > 0);
+	reader->bad = reader->bad || !text_fit(text) || (there != 0 && there != 1) || (there == 0 && text.len > 0);
 	return there == 0 ? NULL : text.data;
 }
 
@@ -265,7 +293,9 @@ size_t wire_put_settings(const struct pool_settings *settings, char *packet_r)
 {
 	struct writer writer = writer_open(packet_r, MAGIC_SETTINGS);
 	uint32_t count = 0;
+	bool fits = strlen(settings->tmp_dir) <= WIRE_TEXT_MAX;
 	while (settings->databases != NULL && settings->databases[count] != NULL) {
+		fits = fits && strlen(settings->databases[count]) <= WIRE_TEXT_MAX;
 		count++;
 	}
 	put_u32(&writer, settings->workers);
@@ -281,7 +311,7 @@ size_t wire_put_settings(const struct pool_settings *settings, char *packet_r)
 	for (uint32_t i = 0; i < count; i++) {
 		put_text(&writer, settings->databases[i]);
 	}
-	return count > WIRE_DATABASES_MAX ? 0 : writer_length(&writer);
+	return !fits || count > WIRE_DATABASES_MAX ? 0 : writer_length(&writer);
 }
 
 bool wire_get_settings(struct slice packet, struct arena *arena, struct pool_settings *settings_r)
@@ -329,7 +359,7 @@ bool wire_get_note(struct slice packet, struct arena *arena, struct wire_note *n
 
 /* ---- sockets ---- */
 
-bool wire_send(int socket, const char *packet, size_t n, int fd)
+static bool packet_send(int socket, const char *packet, size_t n, int fd, int flags)
 {
 	char control[CMSG_SPACE(sizeof(int))] = {0};
 	struct iovec part = {.iov_base = (char *)(uintptr_t)packet, .iov_len = n};
@@ -345,9 +375,19 @@ bool wire_send(int socket, const char *packet, size_t n, int fd)
 	}
 	ssize_t sent;
 	do {
-		sent = sendmsg(socket, &header, MSG_NOSIGNAL);
+		sent = sendmsg(socket, &header, MSG_NOSIGNAL | flags);
 	} while (sent < 0 && errno == EINTR);
 	return sent == (ssize_t)n;
+}
+
+bool wire_send(int socket, const char *packet, size_t n, int fd)
+{
+	return packet_send(socket, packet, n, fd, 0);
+}
+
+bool wire_offer(int socket, const char *packet, size_t n, int fd)
+{
+	return packet_send(socket, packet, n, fd, MSG_DONTWAIT);
 }
 
 /* The one descriptor that may come beside a packet; any other is closed. */
@@ -377,7 +417,7 @@ ssize_t wire_receive(int socket, char *packet_r, int *fd_r)
 	char control[CMSG_SPACE(4 * sizeof(int))];
 	struct iovec part = {.iov_base = packet_r, .iov_len = WIRE_PACKET_MAX};
 	struct msghdr header = {
-		.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+	    .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
 	ssize_t got;
 	do {
 		got = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);

@@ -48,6 +48,8 @@ bool wire_get_note(struct slice packet, struct arena *arena, struct wire_note *n
 
 /* Sends one packet, with a descriptor beside it when fd >= 0. Never raises SIGPIPE. */
 bool wire_send(int socket, const char *packet, size_t n, int fd);
+/* The same, but does not wait for a reader who does not read: false with errno EAGAIN. */
+bool wire_offer(int socket, const char *packet, size_t n, int fd);
 /* Receives one packet of at most WIRE_PACKET_MAX bytes. 0: the other side is gone, -1: error (errno). *fd_r: the
  * descriptor beside it (close-on-exec) or -1; fd_r NULL: none is accepted. */
 ssize_t wire_receive(int socket, char *packet_r, int *fd_r);
