@@ -1,0 +1,56 @@
+/* What a worker that was taken over may send: a reply and a note. What is read must be in its range, and come out the
+ * same when it is put and got again. */
+#include "lib/inspect/wire.h"
+#include "t/fuzz/fuzz.h"
+
+#include <stdlib.h>
+
+static void require(bool condition)
+{
+	if (!condition) {
+		abort();
+	}
+}
+
+static void check_text(const char *text)
+{
+	for (; text != NULL && *text != '\0'; text++) {
+		require((unsigned char)*text >= ' ' && *text != 127);
+	}
+}
+
+static void check_reply(const struct inspect_reply *reply, struct arena *arena)
+{
+	static char packet[WIRE_PACKET_MAX];
+	struct inspect_reply again;
+	require(reply->signature_count <= DKIM_MAX_SIGNATURES && reply->virus <= INSPECT_VIRUS_NO_DATABASE);
+	check_text(reply->virus_name);
+	check_text(reply->virus_problem);
+	for (size_t i = 0; i < reply->signature_count; i++) {
+		const struct inspect_signature *signature = &reply->signatures[i];
+		require(signature->result <= AUTH_PERMERROR && signature->domain != NULL && signature->selector != NULL);
+		check_text(signature->domain);
+		check_text(signature->identity);
+		check_text(signature->problem);
+	}
+	size_t n = wire_put_reply(reply, packet);
+	require(n > 0 && wire_get_reply((struct slice){packet, n}, arena, &again));
+	require(again.signature_count == reply->signature_count && again.virus == reply->virus);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct slice packet = {(const char *)data, size};
+	struct inspect_reply reply;
+	struct wire_note note;
+	struct arena *arena = arena_create(4096);
+	if (wire_get_reply(packet, arena, &reply)) {
+		check_reply(&reply, arena);
+	}
+	if (wire_get_note(packet, arena, &note)) {
+		require(note.kind >= WIRE_LOADED && note.kind <= WIRE_READY && note.text != NULL);
+		check_text(note.text);
+	}
+	arena_destroy(arena);
+	return 0;
+}

@@ -1,0 +1,644 @@
+/* A real pool with the mailreeve-inspect that was just built: what it finds, and what happens to its processes. */
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/inspect/pool.h"
+#include "lib/mail/header.h"
+#include "t/dkim_signer.h"
+#include "t/tap.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { NOW = 1700000000, PIDS_MAX = 64, WAIT_S = 30, REPLACED_MAX_MS = 2000 };
+
+static struct arena *arena;
+static char folder[] = "/tmp/mailreeve-pool-XXXXXX";
+static char *program;
+static char *signatures;
+static const char clean_mail[] = "From: a@example.com\r\nSubject: x\r\n\r\nhello\r\n";
+
+/* ---- messages ---- */
+
+/* In two pieces, so that no scanner trips over this file. */
+static const char eicar_head[] = "X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-STANDARD-";
+static const char eicar_tail[] = "ANTIVIRUS-TEST-FILE!$H+H*";
+
+static struct slice eicar(void)
+{
+	const char *text = arena_printf(arena, "%s%s", eicar_head, eicar_tail);
+	return slice_from(text);
+}
+
+static const char *base64(struct slice data)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	struct strbuf out;
+	strbuf_init(&out, arena);
+	for (size_t i = 0; i < data.len; i += 3) {
+		uint32_t group = 0;
+		for (size_t k = 0; k < 3; k++) {
+			group = group << 8 | (i + k < data.len ? (unsigned char)data.data[i + k] : 0U);
+		}
+		for (size_t k = 0; k < 4; k++) {
+			strbuf_add_char(&out, i + k > data.len ? '=' : digits[group >> (18 - 6 * k) & 63]);
+		}
+		if (i % 57 == 54) {
+			strbuf_add_text(&out, "\r\n");
+		}
+	}
+	return out.data;
+}
+
+static uint32_t crc32_of(struct slice data)
+{
+	uint32_t crc = ~0U;
+	for (size_t i = 0; i < data.len; i++) {
+		crc ^= (unsigned char)data.data[i];
+		for (int bit = 0; bit < 8; bit++) {
+			crc = crc >> 1 ^ (0xedb88320U & (0U - (crc & 1U)));
+		}
+	}
+	return ~crc;
+}
+
+static void put_le(struct strbuf *out, uint32_t value, int bytes)
+{
+	for (int i = 0; i < bytes; i++) {
+		strbuf_add_char(out, (char)(value >> (8 * i) & 255));
+	}
+}
+
+/* One stored member. */
+static struct slice zip(const char *name, struct slice data)
+{
+	struct strbuf out;
+	uint32_t n = (uint32_t)data.len;
+	uint32_t name_length = (uint32_t)strlen(name);
+	uint32_t crc = crc32_of(data);
+	strbuf_init(&out, arena);
+	for (int central = 0; central < 2; central++) {
+		put_le(&out, central ? 0x02014b50 : 0x04034b50, 4);
+		put_le(&out, 20, central ? 2 : 0);
+		put_le(&out, 20, 2);
+		put_le(&out, 0, 2); /* flags */
+		put_le(&out, 0, 2); /* stored */
+		put_le(&out, 0x21U << 16, 4);
+		put_le(&out, crc, 4);
+		put_le(&out, n, 4);
+		put_le(&out, n, 4);
+		put_le(&out, name_length, 2);
+		put_le(&out, 0, 2);
+		for (int i = 0; central && i < 7; i++) {
+			put_le(&out, 0, 2); /* comment, disk, attributes, offset */
+		}
+		strbuf_add(&out, name, name_length);
+		if (!central) {
+			strbuf_add_slice(&out, data);
+		}
+	}
+	put_le(&out, 0x06054b50, 4);
+	put_le(&out, 0, 4);
+	put_le(&out, 1, 2);
+	put_le(&out, 1, 2);
+	put_le(&out, 46 + name_length, 4);
+	put_le(&out, 30 + name_length + n, 4);
+	put_le(&out, 0, 2);
+	return (struct slice){out.data, out.len};
+}
+
+static const char *attach(const char *first_field, const char *name, struct slice data)
+{
+	return arena_printf(
+	    arena,
+	    "%sContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nhi\r\n"
+	    "--b\r\nContent-Type: application/octet-stream; name=%s\r\n"
+	    "Content-Transfer-Encoding: base64\r\n\r\n%s\r\n--b--\r\n",
+	    first_field, name, base64(data));
+}
+
+/* ---- requests ---- */
+
+struct answer {
+	enum pool_result result;
+	struct inspect_reply reply;
+	uint64_t took_ms;
+};
+
+static int message_open(struct slice message)
+{
+	int fd = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	for (size_t at = 0; at < message.len;) {
+		ssize_t n = write(fd, message.data + at, message.len - at);
+		if (n <= 0) {
+			break;
+		}
+		at += (size_t)n;
+	}
+	fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+	return fd;
+}
+
+static struct answer ask_for(struct pool *pool, unsigned tasks, struct slice message, const struct dkim_keys *keys,
+                             uint64_t ms, struct arena *memory)
+{
+	static const struct dkim_keys none = {.count = 0};
+	struct answer answer;
+	int fd = message_open(message);
+	struct inspect_request request = {.tasks = tasks,
+	                                  .message_fd = fd,
+	                                  .message_size = message.len,
+	                                  .now = NOW,
+	                                  .deadline_ms = (uint32_t)ms,
+	                                  .keys = keys == NULL ? &none : keys};
+	uint64_t start = clock_now();
+	answer.result = pool_inspect(pool, &request, start + ms * CLOCK_NS_PER_MS, memory, &answer.reply);
+	answer.took_ms = (clock_now() - start) / CLOCK_NS_PER_MS;
+	close(fd);
+	return answer;
+}
+
+static struct answer ask(struct pool *pool, const char *message, uint64_t ms)
+{
+	return ask_for(pool, INSPECT_VIRUS, slice_from(message), NULL, ms, arena);
+}
+
+static bool answers(struct pool *pool)
+{
+	struct answer answer = ask(pool, clean_mail, WAIT_S * 1000);
+	return answer.result == POOL_OK && answer.reply.virus == INSPECT_VIRUS_CLEAN;
+}
+
+struct asker {
+	struct pool *pool;
+	const char *message;
+	uint64_t ms;
+	struct answer answer;
+	pthread_t thread;
+};
+
+static void *asker_run(void *data)
+{
+	struct asker *asker = data;
+	struct arena *memory = arena_create(65536);
+	asker->answer = ask_for(asker->pool, INSPECT_VIRUS, slice_from(asker->message), NULL, asker->ms, memory);
+	arena_destroy(memory);
+	return NULL;
+}
+
+static void asker_start(struct asker *asker)
+{
+	pthread_create(&asker->thread, NULL, asker_run, asker);
+}
+
+static void asker_join(struct asker *asker)
+{
+	pthread_join(asker->thread, NULL);
+}
+
+/* ---- processes ---- */
+
+static pid_t parent_of(long pid)
+{
+	char path[64];
+	char line[512];
+	long parent = 0;
+	snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+	FILE *file = fopen(path, "re");
+	if (file != NULL && fgets(line, sizeof line, file) != NULL && strrchr(line, ')') != NULL) {
+		char state;
+		if (sscanf(strrchr(line, ')') + 1, " %c %ld", &state, &parent) != 2 || state == 'Z') {
+			parent = 0;
+		}
+	}
+	if (file != NULL) {
+		fclose(file);
+	}
+	return (pid_t)parent;
+}
+
+static size_t children_of(pid_t parent, pid_t *pids_r)
+{
+	size_t n = 0;
+	DIR *proc = opendir("/proc");
+	for (struct dirent *entry; (entry = readdir(proc)) != NULL;) {
+		long pid = strtol(entry->d_name, NULL, 10);
+		if (pid > 0 && n < PIDS_MAX && parent_of(pid) == parent) {
+			pids_r[n++] = (pid_t)pid;
+		}
+	}
+	closedir(proc);
+	return n;
+}
+
+static pid_t nursery_pid(void)
+{
+	pid_t pids[PIDS_MAX];
+	return children_of(getpid(), pids) == 1 ? pids[0] : 0;
+}
+
+static pid_t worker_pid(void)
+{
+	pid_t pids[PIDS_MAX];
+	pid_t nursery = nursery_pid();
+	return nursery > 0 && children_of(nursery, pids) > 0 ? pids[0] : 0;
+}
+
+/* Waits until it is dead: a zombie has closed its sockets. */
+static bool gone(pid_t pid)
+{
+	uint64_t end = clock_now() + WAIT_S * CLOCK_NS_PER_S;
+	while (parent_of(pid) != 0 && clock_now() < end) {
+		sched_yield();
+	}
+	return parent_of(pid) == 0;
+}
+
+static bool busy(struct pool *pool, unsigned workers)
+{
+	uint64_t end = clock_now() + WAIT_S * CLOCK_NS_PER_S;
+	struct pool_status status = {.busy = UINT32_MAX};
+	while (status.busy != workers && clock_now() < end) {
+		sched_yield();
+		pool_get_status(pool, &status);
+	}
+	return status.busy == workers;
+}
+
+static size_t left_behind(void)
+{
+	size_t n = 0;
+	DIR *list = opendir(folder);
+	for (struct dirent *entry; (entry = readdir(list)) != NULL;) {
+		n += entry->d_name[0] != '.';
+	}
+	closedir(list);
+	return n;
+}
+
+static struct pool *pool_start(unsigned workers, const char *database)
+{
+	const char *databases[] = {database, "/nonexistent/database", NULL};
+	struct pool_settings settings;
+	char *error = NULL;
+	pool_settings_default(&settings);
+	settings.program = program;
+	settings.workers = workers;
+	settings.tmp_dir = folder;
+	settings.databases = databases;
+	settings.scan_size_max = 4 << 20;
+	struct pool *pool = pool_open(&settings, &error);
+	if (pool == NULL) {
+		printf("Bail out! %s\n", error);
+		exit(1);
+	}
+	return pool;
+}
+
+/* ---- tests ---- */
+
+static void is_virus(struct pool *pool, const char *message, enum inspect_virus_status expected, const char *name)
+{
+	struct answer answer = ask(pool, message, WAIT_S * 1000);
+	bool named = expected != INSPECT_VIRUS_FOUND ||
+	             (answer.reply.virus_name != NULL && strstr(answer.reply.virus_name, "Eicar-Test-Signature") != NULL);
+	if (!ok(answer.result == POOL_OK && answer.reply.virus == expected && named, "%s", name)) {
+		diag("%s; status %d, name %s, problem %s", pool_result_text(answer.result), (int)answer.reply.virus,
+		     answer.reply.virus_name == NULL ? "-" : answer.reply.virus_name,
+		     answer.reply.virus_problem == NULL ? "-" : answer.reply.virus_problem);
+	}
+}
+
+static void test_virus(void)
+{
+	struct pool *pool = pool_start(2, signatures);
+	struct slice virus = eicar();
+	struct slice zipped = zip("eicar.com", virus);
+	struct slice zeros = {arena_alloc(arena, 6 << 20), 6 << 20};
+	is_virus(pool, clean_mail, INSPECT_VIRUS_CLEAN, "a clean message");
+	is_virus(pool, "", INSPECT_VIRUS_CLEAN, "an empty message");
+	is_virus(pool, arena_printf(arena, "From: a@example.com\r\n\r\n%s\r\n", virus.data), INSPECT_VIRUS_FOUND,
+	         "EICAR as the body");
+	is_virus(pool, attach("From: a@example.com\r\n", "e.com", virus), INSPECT_VIRUS_FOUND, "EICAR attached");
+	is_virus(pool, attach("Zzz: no field that libclamav knows\r\n", "e.com", virus), INSPECT_VIRUS_FOUND,
+	         "EICAR attached behind unknown fields");
+	is_virus(pool, attach("MZ: like a program\r\n", "e.com", virus), INSPECT_VIRUS_FOUND,
+	         "EICAR attached behind a field that looks like a program");
+	is_virus(pool, attach("From: a@example.com\r\n", "e.zip", zipped), INSPECT_VIRUS_FOUND, "EICAR in a zip");
+	is_virus(pool, attach("Zzz: y\r\n", "e.zip", zip("inner.zip", zipped)), INSPECT_VIRUS_FOUND,
+	         "EICAR in a zip in a zip");
+	is_virus(pool, attach("From: a@example.com\r\n", "clean.zip", zip("a.txt", SLICE_LITERAL("hello"))),
+	         INSPECT_VIRUS_CLEAN, "a clean zip");
+	is_virus(pool, attach("From: a@example.com\r\n", "big.zip", zip("zeros", zeros)), INSPECT_VIRUS_LIMIT,
+	         "more than scan_size_max is not called clean");
+	struct answer answer = ask(pool, clean_mail, WAIT_S * 1000);
+	is_int(answer.reply.signatures_loaded, 1, "one signature is loaded");
+	ok(!answer.reply.official_database, "and no official database");
+	struct pool_status status;
+	pool_get_status(pool, &status);
+	is_int(status.workers, 2, "two workers");
+	is_int((long long)(status.crashed + status.timed_out + status.nonsense + status.restarts), 0, "nothing went wrong");
+	diag("the sandbox: %s", status.sandbox);
+	ok(strstr(status.sandbox, "seccomp") != NULL && strstr(status.sandbox, "rlimits") != NULL, "the sandbox is told");
+	pool_close(pool);
+	is_int((long long)left_behind(), 0, "nothing is left in tmp_dir");
+	pool = pool_start(1, "/nonexistent");
+	is_virus(pool, clean_mail, INSPECT_VIRUS_NO_DATABASE, "without a database nothing is called clean");
+	pool_close(pool);
+}
+
+static struct answer verify(struct pool *pool, const char *message, enum dkim_key_status status, const char *key)
+{
+	struct headers headers = {.count = 0};
+	struct header_limits limits = {.max_count = 100, .max_bytes = 65536};
+	struct dkim_keys keys;
+	headers_parse(&headers, arena, &limits, slice_from(message));
+	dkim_keys_collect(arena, &headers, &keys);
+	keys.items[0].status = status;
+	keys.items[0].text = slice_from(key);
+	return ask_for(pool, INSPECT_DKIM, slice_from(message), &keys, WAIT_S * 1000, arena);
+}
+
+static void is_dkim(const struct answer *answer, enum auth_result expected, const char *name)
+{
+	bool one = answer->result == POOL_OK && answer->reply.signature_count == 1;
+	ok(one && answer->reply.signatures[0].result == expected, "%s: %s", name, auth_result_name(expected));
+	ok(one && answer->reply.virus == INSPECT_VIRUS_NOT_SCANNED, "and no scan, as asked");
+}
+
+static void test_dkim(void)
+{
+	struct pool *pool = pool_start(1, signatures);
+	struct signer_key rsa = signer_key_create(arena, 1024);
+	struct signer_key ed25519 = signer_key_create(arena, 0);
+	struct signer signer = {.key = &rsa, .domain = "example.com", .selector = "s", .length = -1, .time = NOW};
+	const char *text = arena_printf(arena, "%s%s", signer_sign(arena, &signer, slice_from(clean_mail)), clean_mail);
+	const char *key = arena_printf(arena, "v=DKIM1; p=%s", rsa.public_key);
+	struct answer answer = verify(pool, text, DKIM_KEY_FOUND, key);
+	is_dkim(&answer, AUTH_PASS, "a signed message");
+	answer = verify(pool, arena_printf(arena, "%smore\r\n", text), DKIM_KEY_FOUND, key);
+	is_dkim(&answer, AUTH_FAIL, "a changed one");
+	answer = verify(pool, text, DKIM_KEY_TEMPORARY, "");
+	is_dkim(&answer, AUTH_TEMPERROR, "no answer about the key");
+	signer.key = &ed25519;
+	signer.algorithm = SIGNER_ED25519;
+	text = arena_printf(arena, "%s%s", signer_sign(arena, &signer, slice_from(clean_mail)), clean_mail);
+	answer = verify(pool, text, DKIM_KEY_FOUND, arena_printf(arena, "v=DKIM1; k=ed25519; p=%s", ed25519.public_key));
+	is_dkim(&answer, AUTH_PASS, "an ed25519 signature");
+	pool_close(pool);
+}
+
+/* The only worker is stopped, gets a request, and dies of `signal` with it. */
+static void test_death(int signal, const char *name)
+{
+	struct pool *pool = pool_start(1, signatures);
+	struct pool_status status;
+	struct asker asker = {.pool = pool, .message = clean_mail, .ms = WAIT_S * 1000};
+	pid_t worker = worker_pid();
+	ok(worker > 0 && answers(pool), "%s: a worker at work", name);
+	kill(worker, SIGSTOP);
+	asker_start(&asker);
+	ok(busy(pool, 1), "%s: it has a message", name);
+	uint64_t start = clock_now();
+	kill(worker, signal);
+	kill(worker, SIGCONT);
+	asker_join(&asker);
+	ok(asker.answer.result == POOL_CRASHED, "%s: its message is answered \"%s\"", name,
+	   pool_result_text(asker.answer.result));
+	ok(answers(pool), "%s: the next one is answered by a new worker", name);
+	uint64_t ms = (clock_now() - start) / CLOCK_NS_PER_MS;
+	ok(ms < REPLACED_MAX_MS, "%s: %llu ms from death to the next answer", name, (unsigned long long)ms);
+	ok(worker_pid() != worker, "%s: it is a new worker", name);
+	pool_get_status(pool, &status);
+	is_int((long long)status.crashed, 1, "exactly one crash is counted");
+	pool_close(pool);
+}
+
+static void test_hang(void)
+{
+	struct pool *pool = pool_start(1, signatures);
+	pid_t worker = worker_pid();
+	kill(worker, SIGSTOP);
+	struct answer answer = ask(pool, clean_mail, 200);
+	ok(answer.result == POOL_TIMEOUT, "a worker that hangs: \"%s\"", pool_result_text(answer.result));
+	ok(answer.took_ms >= 200 && answer.took_ms < 200 + REPLACED_MAX_MS, "at the deadline of 200 ms: %llu ms",
+	   (unsigned long long)answer.took_ms);
+	uint64_t start = clock_now();
+	ok(answers(pool), "the next message is answered by a new worker");
+	ok(gone(worker), "the old one was killed");
+	diag("replaced in %llu ms", (unsigned long long)((clock_now() - start) / CLOCK_NS_PER_MS));
+	pool_close(pool);
+}
+
+static void test_idle_death(void)
+{
+	struct pool *pool = pool_start(2, signatures);
+	struct pool_status status;
+	bool all = true;
+	for (int i = 0; i < 10; i++) {
+		pid_t worker = worker_pid();
+		kill(worker, SIGKILL);
+		all = all && gone(worker) && answers(pool);
+	}
+	pool_get_status(pool, &status);
+	ok(all && status.crashed == 0, "workers that die idle cost no message: %llu crashed",
+	   (unsigned long long)status.crashed);
+	pool_close(pool);
+}
+
+static void test_queue(void)
+{
+	struct pool *pool = pool_start(1, signatures);
+	struct asker first = {.pool = pool, .message = clean_mail, .ms = WAIT_S * 1000};
+	struct asker second = first;
+	pid_t worker = worker_pid();
+	kill(worker, SIGSTOP);
+	asker_start(&first);
+	ok(busy(pool, 1), "the only worker has a message");
+	struct answer answer = ask(pool, clean_mail, 100);
+	ok(answer.result == POOL_BUSY, "who cannot wait longer: \"%s\"", pool_result_text(answer.result));
+	asker_start(&second);
+	kill(worker, SIGCONT);
+	asker_join(&first);
+	asker_join(&second);
+	ok(first.answer.result == POOL_OK && second.answer.result == POOL_OK, "who can wait is answered");
+	pool_close(pool);
+}
+
+static void test_nursery_death(void)
+{
+	struct pool *pool = pool_start(2, signatures);
+	struct pool_status status;
+	pid_t nursery = nursery_pid();
+	pid_t worker = worker_pid();
+	uint64_t start = clock_now();
+	kill(nursery, SIGKILL);
+	ok(gone(worker), "a worker dies with its nursery");
+	ok(answers(pool), "a request during the restart is answered, once there is a worker");
+	diag("%llu ms from the nursery's death to the next answer",
+	     (unsigned long long)((clock_now() - start) / CLOCK_NS_PER_MS));
+	pool_get_status(pool, &status);
+	is_int((long long)status.restarts, 1, "one restart is counted");
+	ok(nursery_pid() > 0 && nursery_pid() != nursery, "there is a new nursery");
+	is_int((long long)left_behind(), 1, "the folder of the dead one was removed");
+	kill(nursery_pid(), SIGSTOP);
+	pid_t pids[PIDS_MAX];
+	size_t n = children_of(nursery_pid(), pids);
+	for (size_t i = 0; i < n; i++) {
+		kill(pids[i], SIGKILL);
+	}
+	for (size_t i = 0; i < n; i++) {
+		gone(pids[i]);
+	}
+	struct answer answer = ask(pool, clean_mail, 100);
+	ok(answer.result == POOL_DOWN && answer.took_ms >= 100, "without a nursery at work: \"%s\", at the deadline",
+	   pool_result_text(answer.result));
+	kill(nursery_pid(), SIGCONT);
+	ok(answers(pool), "when it goes on, so does the pool");
+	pool_close(pool);
+	is_int((long long)left_behind(), 0, "nothing is left in tmp_dir");
+}
+
+static void test_large(void)
+{
+	struct pool *pool = pool_start(1, signatures);
+	struct pool_status status;
+	size_t size = 17 << 20;
+	char *text = arena_alloc(arena, size + 1);
+	memset(text, 'x', size);
+	for (size_t i = 62; i < size; i += 64) {
+		memcpy(text + i - 1, "\r\n", 2);
+	}
+	memcpy(text, clean_mail, strlen(clean_mail));
+	pid_t worker = worker_pid();
+	bool all = true;
+	for (int i = 0; i < 5; i++) {
+		all = all && ask(pool, text, WAIT_S * 1000).result == POOL_OK;
+		all = all && answers(pool) && answers(pool);
+	}
+	pool_get_status(pool, &status);
+	ok(all && status.crashed == 0, "a worker that retires after a large message takes no other message with it");
+	ok(gone(worker), "and is gone");
+	pool_close(pool);
+}
+
+static void test_close(void)
+{
+	struct pool *pool = pool_start(1, signatures);
+	struct asker asker = {.pool = pool, .message = clean_mail, .ms = 300};
+	kill(worker_pid(), SIGSTOP);
+	asker_start(&asker);
+	ok(busy(pool, 1), "a request is under way");
+	pool_close(pool);
+	asker_join(&asker);
+	ok(asker.answer.result == POOL_TIMEOUT, "pool_close() waits for it: \"%s\"", pool_result_text(asker.answer.result));
+	is_int(nursery_pid(), 0, "no process is left");
+}
+
+static void is_refused(struct pool_settings settings, const char *part, const char *name)
+{
+	char *error = NULL;
+	struct pool *pool = pool_open(&settings, &error);
+	if (!ok(pool == NULL && error != NULL && strstr(error, part) != NULL, "not started: %s", name)) {
+		diag("%s", error == NULL ? "it was started" : error);
+	}
+	pool_close(pool);
+	free(error);
+}
+
+static void test_refusals(void)
+{
+	char *broken = arena_printf(arena, "%s/broken.ndb", folder);
+	const char *databases[] = {broken, NULL};
+	struct pool_settings settings;
+	FILE *file = fopen(broken, "w");
+	fputs("not a signature\n", file);
+	fclose(file);
+	pool_settings_default(&settings);
+	settings.program = program;
+	settings.workers = 1;
+	settings.tmp_dir = folder;
+	settings.databases = databases;
+	is_refused(settings, "broken.ndb", "a broken database");
+	unlink(broken);
+	settings.tmp_dir = "/nonexistent";
+	is_refused(settings, "/nonexistent", "no tmp_dir");
+	settings.tmp_dir = folder;
+	settings.program = "/nonexistent/mailreeve-inspect";
+	is_refused(settings, "/nonexistent/mailreeve-inspect", "no program");
+}
+
+struct hammer {
+	struct pool *pool;
+	pthread_t thread;
+	unsigned wrong;
+};
+
+static void *hammer_run(void *data)
+{
+	struct hammer *hammer = data;
+	for (int i = 0; i < 100; i++) {
+		struct arena *memory = arena_create(65536);
+		struct answer answer =
+		    ask_for(hammer->pool, INSPECT_VIRUS, slice_from(clean_mail), NULL, WAIT_S * 1000, memory);
+		hammer->wrong += answer.result != POOL_OK || answer.reply.virus != INSPECT_VIRUS_CLEAN;
+		arena_destroy(memory);
+	}
+	return NULL;
+}
+
+static void test_threads(void)
+{
+	struct pool *pool = pool_start(2, signatures);
+	struct hammer hammers[4];
+	unsigned wrong = 0;
+	uint64_t start = clock_now();
+	for (size_t i = 0; i < 4; i++) {
+		hammers[i] = (struct hammer){.pool = pool};
+		pthread_create(&hammers[i].thread, NULL, hammer_run, &hammers[i]);
+	}
+	for (size_t i = 0; i < 4; i++) {
+		pthread_join(hammers[i].thread, NULL);
+		wrong += hammers[i].wrong;
+	}
+	is_int(wrong, 0, "400 requests of four threads to two workers");
+	diag("in %llu ms", (unsigned long long)((clock_now() - start) / CLOCK_NS_PER_MS));
+	pool_close(pool);
+}
+
+int main(void)
+{
+	const char *build = getenv("MAILREEVE_BUILD");
+	const char *source = getenv("MAILREEVE_SOURCE");
+	arena = arena_create(1 << 20);
+	if (build == NULL || source == NULL) {
+		skip_all("MAILREEVE_BUILD and MAILREEVE_SOURCE are not set");
+	}
+	log_open(LOG_TARGET_STDERR, "pool_suite");
+	program = arena_printf(arena, "%s/mailreeve-inspect", build);
+	signatures = arena_printf(arena, "%s/conf/signatures/mailreeve-test.ndb", source);
+	if (mkdtemp(folder) == NULL) {
+		skip_all("no folder can be made in /tmp");
+	}
+	test_virus();
+	test_dkim();
+	test_death(SIGKILL, "SIGKILL");
+	test_death(SIGSEGV, "SIGSEGV");
+	test_hang();
+	test_idle_death();
+	test_queue();
+	test_nursery_death();
+	test_large();
+	test_close();
+	test_refusals();
+	test_threads();
+	rmdir(folder);
+	arena_destroy(arena);
+	return done_testing();
+}

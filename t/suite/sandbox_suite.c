@@ -1,0 +1,298 @@
+/* What a worker in its sandbox cannot do: every thing is tried, in the sandbox and, so that the trial means something,
+ * outside of it too. */
+#include "inspect/sandbox.h"
+#include "t/tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { NOBODY = 65534, MEMORY = 64 << 20 };
+
+static char directory[] = "/tmp/mailreeve-sandbox-XXXXXX";
+
+static bool can_open(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		close(fd);
+	}
+	return fd >= 0;
+}
+
+static bool try_read(void)
+{
+	return can_open("/etc/passwd");
+}
+
+static bool try_proc(void)
+{
+	return can_open("/proc/self/status");
+}
+
+static bool try_device(void)
+{
+	return can_open("/dev/zero");
+}
+
+static bool try_climb(void)
+{
+	return can_open("../../../../../../etc/passwd");
+}
+
+static bool try_list(void)
+{
+	return can_open("/usr");
+}
+
+static bool try_write_elsewhere(void)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/tmp/mailreeve-probe-%ld", (long)getpid());
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd >= 0) {
+		close(fd);
+		unlink(path);
+	}
+	return fd >= 0;
+}
+
+static bool try_socket(int family, int type)
+{
+	int fd = socket(family, type | SOCK_CLOEXEC, 0);
+	if (fd >= 0) {
+		close(fd);
+	}
+	return fd >= 0;
+}
+
+static bool try_inet(void)
+{
+	return try_socket(AF_INET, SOCK_STREAM);
+}
+
+static bool try_unix(void)
+{
+	return try_socket(AF_UNIX, SOCK_STREAM);
+}
+
+static bool try_netlink(void)
+{
+	return try_socket(AF_NETLINK, SOCK_RAW);
+}
+
+static bool try_fork(void)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		_exit(0);
+	}
+	return pid > 0 && waitpid(pid, NULL, 0) == pid;
+}
+
+static bool try_kill(void)
+{
+	return kill(getpid(), 0) == 0;
+}
+
+static bool try_owner(void)
+{
+	return fcntl(STDIN_FILENO, F_SETOWN, getpid()) == 0;
+}
+
+static bool try_code(void)
+{
+	void *memory = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return memory != MAP_FAILED && munmap(memory, 4096) == 0;
+}
+
+static bool try_make_code(void)
+{
+	void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return memory != MAP_FAILED && mprotect(memory, 4096, PROT_READ | PROT_EXEC) == 0;
+}
+
+static bool try_look_into(void)
+{
+	char byte = 0;
+	char other = 1;
+	struct iovec local = {&byte, 1};
+	struct iovec remote = {&other, 1};
+	return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == 1;
+}
+
+static bool try_memory(void)
+{
+	void *memory = mmap(NULL, MEMORY * 4UL, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return memory != MAP_FAILED && munmap(memory, MEMORY * 4UL) == 0;
+}
+
+static bool try_dump(void)
+{
+	return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0;
+}
+
+static bool try_speak(void)
+{
+	struct stat one;
+	struct stat null = {.st_rdev = 0x0103};
+	return fstat(STDOUT_FILENO, &one) == 0 && (!S_ISCHR(one.st_mode) || one.st_rdev != null.st_rdev);
+}
+
+/* Fit for root, or for anybody, outside the sandbox. */
+static bool try_link(void)
+{
+	return symlink("/etc/passwd", "probe-link") == 0 && unlink("probe-link") == 0;
+}
+
+static bool try_namespace(void)
+{
+	return unshare(CLONE_NEWUTS | (geteuid() == 0 ? 0 : CLONE_NEWUSER)) == 0;
+}
+
+static bool try_root(void)
+{
+	return geteuid() == 0 || setuid(0) == 0;
+}
+
+static const struct probe {
+	const char *name;
+	bool (*run)(void);
+	bool by_seccomp; /* alone: not held in a build with sanitizers */
+	bool as_root;    /* outside the sandbox root can, others cannot */
+} probes[] = {
+    {"open /etc/passwd", try_read, false, false},
+    {"open a file of /proc", try_proc, false, false},
+    {"open a device", try_device, false, false},
+    {"climb out of its folder", try_climb, false, false},
+    {"list a folder", try_list, false, false},
+    {"make a file elsewhere", try_write_elsewhere, false, false},
+    {"make a link", try_link, false, false},
+    {"write to the standard output", try_speak, false, false},
+    {"be root", try_root, false, true},
+    {"make an internet socket", try_inet, true, false},
+    {"make a unix socket", try_unix, true, false},
+    {"make a netlink socket", try_netlink, true, false},
+    {"fork", try_fork, true, false},
+    {"send a signal", try_kill, true, false},
+    {"ask for signals to another process", try_owner, true, false},
+    {"map memory as code", try_code, true, false},
+    {"make memory code", try_make_code, true, false},
+    {"read another process's memory", try_look_into, true, false},
+    {"take much memory", try_memory, true, false},
+    {"become dumpable", try_dump, true, false},
+    {"make a namespace", try_namespace, true, false},
+};
+enum { PROBES = sizeof probes / sizeof *probes };
+
+struct outcome {
+	bool entered;
+	bool own_folder; /* a file can be made, written, read and removed there, and a folder too */
+	bool can[PROBES];
+	char holds[128];
+};
+
+static bool use_folder(void)
+{
+	char path[256];
+	char byte = 0;
+	const char *folder = strcmp(sandbox_directory(), "/") == 0 ? "" : sandbox_directory();
+	snprintf(path, sizeof path, "%s/file", folder);
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	bool good = fd >= 0 && write(fd, "x", 1) == 1 && pread(fd, &byte, 1, 0) == 1 && byte == 'x' && close(fd) == 0 &&
+	            unlink(path) == 0;
+	return good && mkdir(path, 0700) == 0 && rmdir(path) == 0;
+}
+
+static void child_run(bool inside, uid_t user, struct outcome *outcome)
+{
+	struct sandbox_settings settings = {.directory = directory, .memory_max = MEMORY};
+	if (user != 0 && geteuid() == 0 && (setgid(user) != 0 || setuid(user) != 0)) {
+		_exit(1);
+	}
+	if (inside) {
+		sandbox_isolate();
+		if (!sandbox_enter(&settings)) {
+			_exit(2);
+		}
+		outcome->own_folder = use_folder();
+		snprintf(outcome->holds, sizeof outcome->holds, "%s", sandbox_text());
+	} else if (chdir(directory) != 0) {
+		_exit(3);
+	}
+	for (size_t i = 0; i < PROBES; i++) {
+		outcome->can[i] = probes[i].run();
+	}
+	outcome->entered = true;
+	_exit(0);
+}
+
+/* Each trial in a process of its own; what came of it is in shared memory. */
+static struct outcome run(bool inside, uid_t user)
+{
+	struct outcome *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	memset(shared, 0, sizeof *shared);
+	fflush(stdout);
+	pid_t pid = fork();
+	if (pid == 0) {
+		child_run(inside, user, shared);
+	}
+	int status;
+	waitpid(pid, &status, 0);
+	if (!shared->entered) {
+		diag("the child ended with status %#x", (unsigned)status);
+	}
+	struct outcome outcome = *shared;
+	munmap(shared, sizeof *shared);
+	return outcome;
+}
+
+static void check(uid_t user, const char *who)
+{
+	if (geteuid() == 0 && chown(directory, user == 0 ? SANDBOX_USER : user, (gid_t)-1) != 0) {
+		ok(false, "chown");
+	}
+	struct outcome outside = run(false, user);
+	struct outcome inside = run(true, user);
+	ok(outside.entered && inside.entered, "%s: both trials ran", who);
+	diag("%s: %s", who, inside.holds);
+	ok(strstr(inside.holds, "rlimits") != NULL && strstr(inside.holds, "seccomp") != NULL, "%s: it is told what holds",
+	   who);
+	ok(inside.own_folder, "%s: the worker can use its own folder", who);
+	bool seccomp = strstr(inside.holds, "no-seccomp") == NULL;
+	for (size_t i = 0; i < PROBES; i++) {
+		if (probes[i].by_seccomp && !seccomp) {
+			diag("%s: not held in this build: %s", who, probes[i].name);
+			continue;
+		}
+		ok(!inside.can[i], "%s: a worker cannot %s", who, probes[i].name);
+		if (!probes[i].as_root || user == 0) {
+			ok(outside.can[i], "%s: others can %s", who, probes[i].name);
+		}
+	}
+}
+
+int main(void)
+{
+	if (mkdtemp(directory) == NULL) {
+		skip_all("no folder can be made in /tmp");
+	}
+	if (geteuid() == 0) {
+		check(0, "root");
+	}
+	check(geteuid() == 0 ? NOBODY : geteuid(), "another user");
+	rmdir(directory);
+	return done_testing();
+}
