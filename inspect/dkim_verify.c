@@ -336,13 +336,12 @@ static void judge_error(struct run *run, size_t i, DKIM_SIGINFO *info)
 	switch (error) {
 	case DKIM_SIGERROR_OK:
 		settle(run, i, AUTH_FAIL,
-		       dkim_sig_getbh(info) == DKIM_SIGBH_MISMATCH ? "the body is not the one that was signed"
-		                                                   : "the signature does not verify");
+		       dkim_sig_getbh(info) == DKIM_SIGBH_MISMATCH ? "the body was changed" : "the signature does not verify");
 		return;
 	case DKIM_SIGERROR_BADSIG:
 		settle(run, i, AUTH_FAIL,
 		       dkim_sig_getbh(info) == DKIM_SIGBH_MISMATCH
-		           ? "the body is not the one that was signed"
+		           ? "the body was changed"
 		           : "the header fields, or the key, are not those of the signer");
 		return;
 	case DKIM_SIGERROR_EXPIRED:
