@@ -3,7 +3,7 @@ package Mailreeve::Daemon;
 # mailreeved as built, in the foreground, with a configuration of the test's own.
 
 use v5.36;
-use Mailreeve::Process qw(work_dir spawn stop wait_until answers write_file read_file test_program source_dir);
+use Mailreeve::Process qw(work_dir spawn stop wait_until answers write_file read_file test_program source_dir reachable ended);
 
 # config: text added to what a private instance needs. Returns an object with { socket, log, process }.
 sub start ($class, %arg) {
@@ -27,7 +27,8 @@ sub configure ($self, $text) {
     $top = join '', grep { /^(\w+)/ && $text !~ /^$1\b/m } map { "$_\n" } split /\n/, $top;
     my $dns = $self->{forwarder} ? "dns { forwarders = {\"$self->{forwarder}\"} trust_anchor_file = \"\" " . ($self->{dns} // '') . " }\n" : '';
     my $content = $text =~ /^content\b/m ? '' : "content { tmp_dir = \"$self->{dir}/tmp\" }\n";
-    my $virus = $text =~ /^virus\b/m ? '' : 'virus { databases = {"' . source_dir() . "/conf/signatures\"} }\n";
+    my $signatures = reachable(source_dir() . '/conf/signatures/mailreeve-test.ndb');
+    my $virus = $text =~ /^virus\b/m ? '' : "virus { databases = {\"$signatures\"} }\n";
     write_file($self->{config}, "$top$dns$content$virus$text");
     return;
 }
@@ -37,14 +38,14 @@ sub command ($self, @more) {
     return (test_program('mailreeved'), '-c', $self->{config}, @zone, @more);
 }
 
-sub env ($self) { return { MAILREEVE_INSPECT => test_program('mailreeve-inspect') } }
+sub env ($self) { return { MAILREEVE_INSPECT => reachable(test_program('mailreeve-inspect')) } }
 
 sub up ($self) {
     $self->{log} = "$self->{dir}/log";
     unlink $self->{log};
     $self->{process} = spawn(name => 'mailreeved', log => $self->{log}, command => [ $self->command('-f') ], env => $self->env);
-    wait_until("mailreeved to be ready:\n" . $self->{log},
-        sub { die $self->log_text if !kill 0, $self->{process}{pid}; $self->log_text =~ /is ready on/ }, 90);
+    wait_until("mailreeved to be ready: $self->{log}",
+        sub { die $self->log_text if ended($self->{process}); $self->log_text =~ /is ready on/ }, 90);
     return;
 }
 

@@ -6,6 +6,7 @@ use v5.36;
 use Carp qw(croak);
 use Cwd qw(abs_path);
 use Exporter qw(import);
+use File::Copy qw(copy);
 use File::Path qw(make_path remove_tree);
 use File::Temp ();
 use IO::Socket::INET;
@@ -14,7 +15,7 @@ use Socket qw(AF_UNIX SOCK_STREAM pack_sockaddr_un);
 use Time::HiRes qw(sleep time);
 
 our @EXPORT_OK = qw(work_dir free_port spawn stop wait_until answers write_file read_file run_ok build_dir source_dir
-    test_program on_end);
+    test_program reachable ended on_end);
 
 my (@running, @at_end, $work);
 my $owner = $$;
@@ -35,6 +36,16 @@ sub work_dir {
         chmod 0755, $work or croak "$work: $!";
     }
     return $work;
+}
+
+# A copy of a file for a daemon that is not root any more: a checkout below /root is closed to it.
+sub reachable ($path) {
+    my $copy = work_dir() . '/' . $path =~ s{.*/}{}r;
+    if (!-e $copy) {
+        copy($path, $copy) or croak "$copy: $!";
+        chmod +(stat $path)[2] & 0777 | 0444, $copy or croak "$copy: $!";
+    }
+    return $copy;
 }
 
 my %taken;
@@ -96,6 +107,9 @@ sub stop ($process, $signal = 'TERM', $seconds = 20) {
     waitpid $process->{pid}, 0 if !defined $status;
     return $status;
 }
+
+# Whether a program has ended by itself.
+sub ended ($process) { return waitpid($process->{pid}, WNOHANG) != 0 }
 
 sub on_end ($code) { push @at_end, $code; return }
 
