@@ -3,18 +3,18 @@
 
 #include "lib/base/slice.h"
 #include "lib/policy/config_private.h"
+#include "lib/policy/config_text.h"
 #include "lib/policy/option_value.h"
 #include "lib/policy/verdict.h"
 
 #include <confuse.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
-enum { CONFIG_FILE_MAX = 1 << 20, SUGGEST_DISTANCE = 3, NAME_BUFFER = 64 };
+enum { ERRORS_MAX = 20, SUGGEST_DISTANCE = 3, NAME_BUFFER = 64 };
 
 static const struct option_word mode_words[] = {
-	{"off", MODE_OFF}, {"observe", MODE_OBSERVE}, {"tag", MODE_TAG}, {"enforce", MODE_ENFORCE}, {NULL, 0}};
+    {"off", MODE_OFF}, {"observe", MODE_OBSERVE}, {"tag", MODE_TAG}, {"enforce", MODE_ENFORCE}, {NULL, 0}};
 
 const char *direction_name(enum direction direction)
 {
@@ -30,11 +30,13 @@ struct option_row config_mode_row(const struct section *section)
 	                           .help = "off, observe (log and explain, never act), tag (at most tag) or enforce"};
 }
 
-/* What is being read. libconfuse's callbacks have no pointer of ours; one load runs in one thread from start to end. */
+/* What is being read. libconfuse's callbacks have no pointer of ours; one load runs in one thread from start to end,
+ * and no two at a time: its lexer is global. */
 struct loader {
 	struct config *config;
 	const cfg_t *top; /* knows the file: libconfuse does not tell its sections */
 	struct strbuf errors;
+	size_t error_count;
 };
 static _Thread_local struct loader *loading;
 
@@ -151,7 +153,7 @@ static const char *nearest(const cfg_t *cfg, const char *name)
 	size_t least = SUGGEST_DISTANCE + 1;
 	for (const cfg_opt_t *option = cfg->opts; option->name != NULL; option++) {
 		size_t d = distance(name, option->name);
-		if (d < least) {
+		if (d < least && 2 * d <= strlen(option->name)) {
 			least = d;
 			best = option->name;
 		}
@@ -162,6 +164,7 @@ static const char *nearest(const cfg_t *cfg, const char *name)
 static void error_add(const cfg_t *cfg, const char *text)
 {
 	struct strbuf *errors = &loading->errors;
+	loading->error_count++;
 	if (errors->len > 0) {
 		strbuf_add_char(errors, '\n');
 	}
@@ -184,6 +187,9 @@ __attribute__((format(printf, 2, 0))) static void on_error(cfg_t *cfg, const cha
 		text = arena_printf(arena, "unknown %s \"%s\"%s%s%s%s", top ? "option or section" : "option", unknown,
 		                    top ? "" : " in ", top ? "" : cfg->name, near == NULL ? "" : "; did you mean ",
 		                    near == NULL ? "" : near);
+	} else if (strncmp(text, "missing", strlen("missing")) != 0) {
+		text = arena_printf(arena, "%s; expected \"name = value\", \"name = {value, value}\" or \"section { ... }\"",
+		                    text);
 	}
 	error_add(cfg, text);
 }
@@ -216,114 +222,120 @@ static const char *full_name(const cfg_t *cfg, const char *name)
 static bool first_time(cfg_t *cfg, const char *name, int *line)
 {
 	if (*line != 0) {
-		error_add(cfg, arena_printf(loading->errors.arena, "%s is given again; first in line %d", full_name(cfg, name), *line));
+		error_add(cfg, arena_printf(loading->errors.arena, "%s is given again; first in line %d", full_name(cfg, name),
+		                            *line));
 		return false;
 	}
 	*line = cfg->line;
 	return true;
 }
 
-static const char *join(struct arena *arena, const char *const *texts, size_t count)
+/* libconfuse takes "dns|timeout = 5s" outside of dns { } too, and then names the wrong section. */
+static bool in_its_block(cfg_t *cfg, const cfg_opt_t *option)
 {
-	struct strbuf joined;
-	strbuf_init(&joined, arena);
-	for (size_t i = 0; i < count; i++) {
-		strbuf_printf(&joined, "%s%s", i == 0 ? "" : ", ", texts[i]);
-	}
-	return joined.data;
-}
-
-/* libconfuse reports a list after each of its elements and again at its end. */
-static bool list_goes_on(const struct option_row *row, const struct config_value *value, const char *const *texts,
-                         size_t count)
-{
-	if (!option_is_list(row) || value->line == 0 || count < value->count) {
-		return false;
-	}
-	for (size_t i = 0; i < value->count; i++) {
-		if (strcmp(texts[i], value->texts[i]) != 0) {
-			return false;
+	for (const cfg_opt_t *own = cfg->opts; own->name != NULL; own++) {
+		if (own == option) {
+			return true;
 		}
 	}
-	return true;
+	error_add(cfg,
+	          arena_printf(loading->errors.arena, "%s stands outside of its block; expected \"section { %s = value }\"",
+	                       option->name, option->name));
+	return false;
 }
 
-static int row_set(cfg_t *cfg, cfg_opt_t *option, const struct option_row *row, void *settings, struct config_value *value)
+static void refuse_value(cfg_t *cfg, const char *name, const char *text, const char *expected)
+{
+	error_add(cfg, arena_printf(loading->errors.arena, "%s: \"%s\" is not allowed; expected %s", full_name(cfg, name),
+	                            text, expected));
+}
+
+/* Called for each scalar; for a list after each of its elements and again at its end. A list's elements are looked at
+ * as they come, for the sake of the line; set_lists() takes them all together. */
+static void row_set(cfg_t *cfg, cfg_opt_t *option, const struct option_row *row, void *settings,
+                    struct config_value *value)
 {
 	struct arena *arena = loading->config->arena;
-	size_t count = option->nvalues;
-	const char **texts = arena_alloc(arena, (count + 1) * sizeof *texts);
-	for (size_t i = 0; i < count; i++) {
-		texts[i] = arena_strdup(arena, option->values[i]->string == NULL ? "" : option->values[i]->string);
+	/* Each element sets the flag, the end of a list does not. */
+	if ((option->flags & CFGF_MODIFIED) == 0) {
+		return;
 	}
-	if (!list_goes_on(row, value, texts, count) && !first_time(cfg, row->name, &value->line)) {
-		return -1;
+	option->flags &= ~CFGF_MODIFIED;
+	if (option->nvalues == 1 && !first_time(cfg, row->name, &value->line)) {
+		return;
 	}
+	const char *text = option->values[option->nvalues - 1]->string;
+	const char **texts = arena_alloc(arena, sizeof *texts);
+	texts[0] = arena_strdup(arena, text == NULL ? "" : text);
 	value->texts = texts;
-	value->count = count;
-	if (!option_parse(row, arena, texts, count, settings)) {
-		error_add(cfg, arena_printf(loading->errors.arena, "%s: \"%s\" is not allowed; expected %s",
-		                            full_name(cfg, row->name), join(arena, texts, count),
-		                            option_expected(row, loading->errors.arena)));
-		return -1;
+	value->count = 1;
+	if (!option_parse(row, arena, texts, 1, settings)) {
+		refuse_value(cfg, row->name, texts[0], option_expected(row, loading->errors.arena));
 	}
-	return 0;
+}
+
+/* An error of a value is no reason not to look at the next one. */
+static int go_on(void)
+{
+	return loading->error_count < ERRORS_MAX ? 0 : -1;
 }
 
 static int on_option(cfg_t *cfg, cfg_opt_t *option)
 {
+	if (!in_its_block(cfg, option)) {
+		return -1;
+	}
 	struct config_part *part = part_of(cfg);
 	for (size_t i = 0; i < part->row_count; i++) {
 		if (strcmp(part->section->options[i].name, option->name) == 0) {
-			return row_set(cfg, option, &part->section->options[i], part->settings, &part->values[i]);
+			row_set(cfg, option, &part->section->options[i], part->settings, &part->values[i]);
+			return go_on();
 		}
 	}
 	/* What is left is `mode`. */
 	struct option_row row = config_mode_row(part->section);
 	struct config_value value = {.line = part->mode_line};
 	int mode = MODE_OFF;
-	if (row_set(cfg, option, &row, &mode, &value) != 0) {
-		return -1;
-	}
+	row_set(cfg, option, &row, &mode, &value);
 	part->mode_line = value.line;
 	part->mode = (enum stage_mode)mode;
-	return 0;
+	return go_on();
 }
 
-static int action_set(cfg_t *cfg, const cfg_opt_t *option, struct config_part *part, size_t code)
+static void action_set(cfg_t *cfg, const cfg_opt_t *option, struct config_part *part, size_t code)
 {
 	bool outbound = strcmp(cfg->name, "outbound") == 0;
 	enum direction direction = outbound ? DIRECTION_OUTBOUND : DIRECTION_INBOUND;
-	const char *text = option->nvalues == 1 ? option->values[0]->string : "";
+	const char *text = option->values[0]->string == NULL ? "" : option->values[0]->string;
 	struct action action;
 	if (!first_time(cfg, option->name, &part->action_lines[direction][code])) {
-		return -1;
+		return;
 	}
 	if (!action_parse(text, &action)) {
-		error_add(cfg, arena_printf(loading->errors.arena, "%s: \"%s\" is not allowed; expected %s",
-		                            full_name(cfg, option->name), text, action_expected));
-		return -1;
+		refuse_value(cfg, option->name, text, action_expected);
 	}
 	part->actions[direction][code] = action;
 	/* What policy { } says holds for outbound mail too, unless outbound { } has its own word. */
 	if (!outbound && part->action_lines[DIRECTION_OUTBOUND][code] == 0) {
 		part->actions[DIRECTION_OUTBOUND][code] = action;
 	}
-	return 0;
 }
 
 static int on_action(cfg_t *cfg, cfg_opt_t *option)
 {
 	struct config *config = loading->config;
+	if (!in_its_block(cfg, option)) {
+		return -1;
+	}
 	for (size_t i = 0; i < config->count; i++) {
 		struct config_part *part = &config->parts[i];
 		for (size_t k = 0; k < part->code_count; k++) {
 			if (strcmp(part->section->codes[k].code, option->name) == 0) {
-				return action_set(cfg, option, part, k);
+				action_set(cfg, option, part, k);
 			}
 		}
 	}
-	return -1;
+	return go_on();
 }
 
 /* A block has ended: the same one twice would make libconfuse forget the first. */
@@ -331,10 +343,11 @@ static int on_section(cfg_t *cfg, cfg_opt_t *option)
 {
 	struct config *config = loading->config;
 	struct config_part *part = part_find(config, option->name);
-	int *line = part != NULL                             ? &part->line
+	int *line = part != NULL                            ? &part->line
 	            : strcmp(option->name, "outbound") == 0 ? &config->outbound_line
-	                                                     : &config->policy_line;
-	return first_time(cfg, option->name, line) ? 0 : -1;
+	                                                    : &config->policy_line;
+	first_time(cfg, option->name, line);
+	return go_on();
 }
 
 /* ---- libconfuse's tables ---- */
@@ -419,102 +432,37 @@ static cfg_opt_t *table_top(struct config *config)
 
 /* ---- the file ---- */
 
-/* Its bytes, or NULL with errno; no more than CONFIG_FILE_MAX. */
-static char *file_read(const char *path, struct arena *arena, size_t *size_r)
+/* The lists of a block, whole. One that is empty was reported by nothing but its flag. */
+static void set_lists(cfg_t *cfg, struct config_part *part)
 {
-	struct stat status;
-	FILE *file = fopen(path, "re");
-	if (file == NULL) {
-		return NULL;
-	}
-	if (fstat(fileno(file), &status) != 0 || S_ISDIR(status.st_mode)) {
-		errno = EISDIR;
-		fclose(file);
-		return NULL;
-	}
-	char *bytes = arena_alloc(arena, CONFIG_FILE_MAX + 1);
-	*size_r = fread(bytes, 1, CONFIG_FILE_MAX + 1, file);
-	bool good = ferror(file) == 0 && *size_r <= CONFIG_FILE_MAX;
-	errno = *size_r > CONFIG_FILE_MAX ? EFBIG : errno;
-	int saved = errno;
-	fclose(file);
-	errno = saved;
-	return good ? bytes : NULL;
-}
-
-/* An empty list is reported by nothing but its flag. */
-static void set_empty_lists(cfg_t *cfg, struct config_part *part)
-{
+	struct arena *arena = loading->config->arena;
 	cfg_t *block = part->section->name[0] == '\0' ? cfg : cfg_getsec(cfg, part->section->name);
 	for (size_t i = 0; block != NULL && i < part->row_count; i++) {
 		const struct option_row *row = &part->section->options[i];
+		struct config_value *value = &part->values[i];
 		const cfg_opt_t *option = option_is_list(row) ? cfg_getopt(block, row->name) : NULL;
-		if (option != NULL && option->nvalues == 0 && (option->flags & CFGF_MODIFIED) != 0) {
-			part->values[i] = (struct config_value){.texts = NULL, .count = 0, .line = cfg->line};
-			option_parse(row, loading->config->arena, NULL, 0, part->settings);
+		if (option == NULL || (value->line == 0 && (option->flags & CFGF_MODIFIED) == 0)) {
+			continue;
 		}
-	}
-}
-
-/* Blanks a comment out, but for its line ends; returns where it ends. */
-static size_t blank_comment(char *bytes, size_t size, size_t at)
-{
-	bool block = bytes[at + 1] == '*' && bytes[at] == '/';
-	size_t end = at;
-	while (end < size && (block ? end < at + 4 || bytes[end - 2] != '*' || bytes[end - 1] != '/' : bytes[end] != '\n')) {
-		end++;
-	}
-	for (size_t i = at; i < end; i++) {
-		bytes[i] = bytes[i] == '\n' ? '\n' : ' ';
-	}
-	return end;
-}
-
-/* libconfuse 3.3 counts the lines of comments more than once, and takes the end of the file for the end of every
- * block. So comments are blanked out, and blocks counted, before it sees the text. Returns the line where a block begins
- * that does not end; 0: there is none. */
-static size_t prepare(char *bytes, size_t size)
-{
-	size_t opened[8] = {0};
-	size_t depth = 0;
-	size_t line = 1;
-	char quote = '\0';
-	for (size_t i = 0; i < size; i++) {
-		char next = i + 1 < size ? bytes[i + 1] : '\0';
-		bool word = i > 0 && bytes[i - 1] != ' ' && bytes[i - 1] != '\t' && bytes[i - 1] != '\n';
-		if (quote != '\0') {
-			i += bytes[i] == '\\';
-			quote = i < size && bytes[i] == quote ? '\0' : quote;
-		} else if (bytes[i] == '#' || (bytes[i] == '/' && !word && (next == '/' || next == '*'))) {
-			size_t end = blank_comment(bytes, size, i);
-			for (; i + 1 < end; i++) {
-				line += bytes[i] == '\n';
-			}
-		} else if (bytes[i] == '"' || bytes[i] == '\'') {
-			quote = bytes[i];
-		} else if (bytes[i] == '{') {
-			opened[depth < 7 ? depth++ : 7] = line;
-		} else if (bytes[i] == '}' && depth > 0) {
-			depth--;
+		if (value->line != 0 && (option->flags & CFGF_MODIFIED) != 0) {
+			first_time(block, row->name, &value->line);
 		}
-		line += i < size && bytes[i] == '\n';
+		const char **texts = arena_alloc(arena, option->nvalues * sizeof *texts);
+		for (size_t k = 0; k < option->nvalues; k++) {
+			texts[k] = arena_strdup(arena, option->values[k]->string);
+		}
+		*value =
+		    (struct config_value){.texts = texts, .count = option->nvalues, .line = value->line != 0 ? value->line : 1};
+		option_parse(row, arena, value->texts, value->count, part->settings);
 	}
-	return depth == 0 ? 0 : opened[depth - 1];
 }
 
 static bool config_parse(struct config *config, const char *path, char *bytes, size_t size)
 {
-	size_t line = 1;
-	for (size_t i = 0; i < size; i++) {
-		if (bytes[i] == '\0') {
-			strbuf_printf(&loading->errors, "%s:%zu: a NUL byte; expected text", path, line);
-			return false;
-		}
-		line += bytes[i] == '\n';
-	}
-	size_t open = prepare(bytes, size);
-	if (open != 0) {
-		strbuf_printf(&loading->errors, "%s:%zu: the block that begins here does not end; expected \"}\"", path, open);
+	size_t line;
+	const char *problem;
+	if (!config_text_prepare(bytes, size, &line, &problem)) {
+		strbuf_printf(&loading->errors, "%s:%zu: %s", path, line, problem);
 		return false;
 	}
 	FILE *file = fmemopen(bytes, size == 0 ? 1 : size, "r");
@@ -531,10 +479,10 @@ static bool config_parse(struct config *config, const char *path, char *bytes, s
 		error_add(cfg, "syntax error; expected \"name = value\" or \"section { ... }\"");
 	}
 	for (size_t i = 0; good && i < config->count; i++) {
-		set_empty_lists(cfg, &config->parts[i]);
+		set_lists(cfg, &config->parts[i]);
 	}
 	cfg_free(cfg);
-	return good;
+	return loading->errors.len == 0;
 }
 
 struct config *config_load(const char *path, const struct section *const *sections, size_t count, char **error_r)
@@ -549,7 +497,7 @@ struct config *config_load(const char *path, const struct section *const *sectio
 	strbuf_init(&loader.errors, arena);
 	loading = &loader;
 	config->path = arena_strdup(config->arena, path);
-	char *bytes = file_read(path, arena, &size);
+	char *bytes = config_text_read(path, arena, &size);
 	if (bytes == NULL) {
 		strbuf_printf(&loader.errors, "%s: %s; expected a readable file of at most 1 MiB", path, strerror(errno));
 	}

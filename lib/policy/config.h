@@ -19,7 +19,8 @@ struct config;
  * own cannot touch it.
  * NULL on error with *error_r (free()) "FILE:LINE: what is wrong, what was expected", several lines where several
  * errors were found. Errors: a file that cannot be read, an unknown section, option or code, an option set twice in one
- * section, a value of the wrong type or out of range. */
+ * section, a value of the wrong type or out of range. Reading goes on behind a bad value, but not behind bad grammar.
+ * Only one thread may be in here at a time: libconfuse's lexer is global. */
 struct config *config_load(const char *path, const struct section *const *sections, size_t count, char **error_r);
 
 struct config *config_acquire(struct config *config); /* another reference; returns config */

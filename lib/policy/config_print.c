@@ -71,7 +71,8 @@ static void print_part(const struct config_part *part, FILE *out)
 		fprintf(out, "%s {\n", section->name);
 	}
 	if (section->codes != NULL) {
-		fprintf(out, "%smode = %s%s", indent, stage_mode_name(part->mode), part->mode_line == 0 ? " # default\n" : "\n");
+		fprintf(out, "%smode = %s%s", indent, stage_mode_name(part->mode),
+		        part->mode_line == 0 ? " # default\n" : "\n");
 	}
 	for (size_t i = 0; i < part->row_count; i++) {
 		print_line(indent, &section->options[i], &part->values[i], out);
@@ -109,7 +110,8 @@ static void sample_row(const char *indent, const struct option_row *row, struct 
 	const char *const *texts;
 	const char *limits = option_limits(row, arena);
 	size_t count = option_fallback(row, arena, &texts);
-	fprintf(out, "%s# %s%s%s%s\n", indent, row->help, limits[0] == '\0' ? "" : " (", limits, limits[0] == '\0' ? "" : ")");
+	fprintf(out, "%s# %s%s%s%s\n", indent, row->help, limits[0] == '\0' ? "" : " (", limits,
+	        limits[0] == '\0' ? "" : ")");
 	fprintf(out, "%s#%s = ", indent, row->name);
 	print_value(row, texts, count, out);
 	fputc('\n', out);
@@ -138,8 +140,10 @@ static void sample_section(const struct section *section, struct arena *arena, F
 static void sample_actions(const struct section *const *sections, size_t count, FILE *out)
 {
 	fprintf(out, "\n# What is done about each finding: %s.\n", action_expected);
-	fputs("# The strictest action of all findings of a message counts. outbound { } takes the same names for mail from\n"
-	      "# authenticated users and own networks; what it does not name is as in policy { }.\npolicy {\n", out);
+	fputs(
+	    "# The strictest action of all findings of a message counts. outbound { } takes the same names for mail from\n"
+	    "# authenticated users and own networks; what it does not name is as in policy { }.\npolicy {\n",
+	    out);
 	for (size_t i = 0; i < count; i++) {
 		for (const struct finding_code *code = sections[i]->codes; code != NULL && code->code != NULL; code++) {
 			fprintf(out, "    # %s%s\n", code->help, code->enforced ? " (enforced: no user can lift it)" : "");

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { STRING_MAX = 4096 };
+enum { STRING_MAX = 4096, SCORE_MAX = 1000 };
 
 struct unit {
 	const char *suffix;
@@ -15,9 +15,8 @@ struct unit {
 };
 
 static const struct unit durations[] = {
-	{"ms", CLOCK_NS_PER_MS},        {"s", CLOCK_NS_PER_S},
-	{"m", 60 * CLOCK_NS_PER_S},     {"h", 3600 * CLOCK_NS_PER_S},
-	{"d", 86400 * CLOCK_NS_PER_S},  {NULL, 0},
+    {"ms", CLOCK_NS_PER_MS},      {"s", CLOCK_NS_PER_S},         {"m", 60 * CLOCK_NS_PER_S},
+    {"h", 3600 * CLOCK_NS_PER_S}, {"d", 86400 * CLOCK_NS_PER_S}, {NULL, 0},
 };
 static const struct unit sizes[] = {{"", 1}, {"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {NULL, 0}};
 
@@ -93,7 +92,8 @@ static bool parse_word(const struct option_row *row, const char *text, int *valu
 	return false;
 }
 
-static bool parse_networks(struct arena *arena, const char *const *values, size_t count, struct option_networks *networks_r)
+static bool parse_networks(struct arena *arena, const char *const *values, size_t count,
+                           struct option_networks *networks_r)
 {
 	struct ip_network *items = arena_alloc(arena, count * sizeof *items);
 	for (size_t i = 0; i < count; i++) {
@@ -105,20 +105,42 @@ static bool parse_networks(struct arena *arena, const char *const *values, size_
 	return true;
 }
 
-static const char *const *copy_strings(struct arena *arena, const char *const *values, size_t count)
+/* Texts end up in header fields, logs and paths. */
+static bool is_printable(const char *text)
+{
+	for (const char *c = text; *c != '\0'; c++) {
+		if ((unsigned char)*c < ' ' || *c == 0x7f) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool parse_string(const struct option_row *row, struct arena *arena, const char *text, const char **string_r)
+{
+	size_t length = strlen(text);
+	*string_r = arena_strdup(arena, text);
+	return length >= row->min && length <= (row->max == 0 ? STRING_MAX : row->max) && is_printable(text);
+}
+
+static bool parse_strings(struct arena *arena, const char *const *values, size_t count, const char *const **strings_r)
 {
 	const char **copy = arena_alloc(arena, (count + 1) * sizeof *copy);
 	for (size_t i = 0; i < count; i++) {
+		size_t length = strlen(values[i]);
 		copy[i] = arena_strdup(arena, values[i]);
+		if (length == 0 || length > STRING_MAX || !is_printable(values[i])) {
+			return false;
+		}
 	}
-	return copy;
+	*strings_r = copy;
+	return true;
 }
 
 bool option_parse(const struct option_row *row, struct arena *arena, const char *const *values, size_t count,
                   void *settings)
 {
 	void *member = (char *)settings + row->offset;
-	size_t length;
 	if (!option_is_list(row) && count != 1) {
 		return false;
 	}
@@ -131,12 +153,9 @@ bool option_parse(const struct option_row *row, struct arena *arena, const char 
 	case OPTION_MODE:
 		return parse_number(row, values[0], member);
 	case OPTION_STRING:
-		length = strlen(values[0]);
-		*(const char **)member = arena_strdup(arena, values[0]);
-		return length >= row->min && length <= (row->max == 0 ? STRING_MAX : row->max);
+		return parse_string(row, arena, values[0], member);
 	case OPTION_STRINGS:
-		*(const char *const **)member = copy_strings(arena, values, count);
-		return true;
+		return parse_strings(arena, values, count, member);
 	case OPTION_NETWORKS:
 		return parse_networks(arena, values, count, member);
 	case OPTION_WORD:
@@ -200,7 +219,8 @@ const char *option_limits(const struct option_row *row, struct arena *arena)
 	case OPTION_DURATION:
 	case OPTION_SIZE:
 	case OPTION_MODE:
-		return arena_printf(arena, "%s to %s", format_number(row, arena, row->min), format_number(row, arena, row->max));
+		return arena_printf(arena, "%s to %s", format_number(row, arena, row->min),
+		                    format_number(row, arena, row->max));
 	case OPTION_WORD:
 		strbuf_init(&text, arena);
 		for (const struct option_word *word = row->words; word->word != NULL; word++) {
@@ -231,10 +251,10 @@ const char *option_expected(const struct option_row *row, struct arena *arena)
 	case OPTION_MODE:
 		return arena_printf(arena, "an octal file mode, %s", limits);
 	case OPTION_STRING:
-		return arena_printf(arena, "a text of %llu to %llu bytes", (unsigned long long)row->min,
-		                    (unsigned long long)(row->max == 0 ? STRING_MAX : row->max));
+		return arena_printf(arena, "a text of %llu to %llu bytes without control characters",
+		                    (unsigned long long)row->min, (unsigned long long)(row->max == 0 ? STRING_MAX : row->max));
 	case OPTION_STRINGS:
-		return "a list of texts such as {\"a\", \"b\"}";
+		return "a list of texts such as {\"a\", \"b\"}, none empty or with control characters";
 	case OPTION_NETWORKS:
 		return "a list of networks such as {\"192.0.2.0/24\", \"2001:db8::/32\"}, no bits set behind the prefix";
 	case OPTION_WORD:
@@ -244,6 +264,18 @@ const char *option_expected(const struct option_row *row, struct arena *arena)
 }
 
 const char action_expected[] = "ignore, \"score N\", tag, quarantine, tempfail, discard or reject";
+
+/* Up to three decimals, so that "%g" prints what reads back to the same. */
+static bool parse_score(const char *text, double *score_r)
+{
+	static const char digits[] = "0123456789";
+	const char *whole = text + (*text == '-' || *text == '+');
+	const char *point = whole + strspn(whole, digits);
+	size_t decimals = *point == '.' ? strspn(point + 1, digits) : 0;
+	const char *end = *point == '.' ? point + 1 + decimals : point;
+	*score_r = strtod(text, NULL);
+	return point > whole && decimals <= 3 && *end == '\0' && fabs(*score_r) <= SCORE_MAX;
+}
 
 bool action_parse(const char *text, struct action *action_r)
 {
@@ -256,11 +288,7 @@ bool action_parse(const char *text, struct action *action_r)
 			return true;
 		}
 	}
-	char *end;
-	if (!slice_starts_nocase(slice_from(text), SLICE_LITERAL("score ")) || strspn(text + 6, "+-0123456789.") == 0) {
-		return false;
-	}
 	action_r->kind = ACTION_SCORE;
-	action_r->score = strtod(text + 6, &end);
-	return *end == '\0' && isfinite(action_r->score) && fabs(action_r->score) <= 1000;
+	return slice_starts_nocase(slice_from(text), SLICE_LITERAL("score ")) &&
+	       parse_score(text + strlen("score "), &action_r->score);
 }
