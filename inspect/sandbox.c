@@ -291,7 +291,7 @@ static bool enter_seccomp(void)
 		good = error == 0 || error == -EDOM; /* EDOM: this architecture has no such call */
 	}
 	for (size_t i = 0; good && i < sizeof allowed_fcntl / sizeof *allowed_fcntl; i++) {
-		const struct scmp_arg_cmp command = SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)allowed_fcntl[i]);
+		const struct scmp_arg_cmp command = SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)allowed_fcntl[i], 0);
 		good = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, command) == 0;
 	}
 	good = good && allow_memory(filter) && seccomp_load(filter) == 0;
