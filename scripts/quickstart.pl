@@ -96,45 +96,48 @@ sub run_case ($case) {
     $case->{log} = $daemon->verdict(qr/rcpt=<\Q$case->{id}\E\@/);
     $case->{wrong} = [ outcome($case) ];
     $dns->up if $case->{dead};
-    say "     sent: $case->{sent}";
     return;
 }
 
-run_case($_) for @cases;
-
-# Folded to the terminal, later lines under the first.
-sub folded ($label, $text) {
-    my ($out, $line) = ('', "  $label ");
-    for my $word (split / /, $text) {
-        if (length($line) + length($word) > 98) {
-            $out .= "$line\n";
-            $line = ' ' x 12;
-        }
-        $line .= "$word ";
-    }
-    return "$out$line\n";
-}
-
-my $bad = 0;
-say "\n" . '=' x 98;
 for my $case (@cases) {
-    my $mark = @{ $case->{wrong} } ? 'WRONG' : 'right';
-    $bad++ if @{ $case->{wrong} };
-    printf "%-32s expected: %-36s %s\n", $case->{sent}, $case->{expected}, $mark;
-    print folded('answered:', $case->{got} =~ s/\n/ /gr);
-    print folded('verdict: ', $case->{log}{line} =~ s/^mailreeved\[\d+\]: //r);
-    print "  wrong:    @{ $case->{wrong} }\n" if @{ $case->{wrong} };
+    print "     $case->{sent} ";
+    eval { run_case($case); 1 } or $case->{wrong} = [ $@ =~ s/\s+\z//r ];
+    say '.' x (50 - length $case->{sent}), @{ $case->{wrong} } ? ' WRONG' : ' right';
 }
-say '=' x 98;
-printf "%d messages, %d as expected\n", scalar @cases, @cases - $bad;
 
 my $file = write_file(work_dir() . '/forgery.eml', $cases[2]{text});
 my $zone_file = write_file(work_dir() . '/example.zone', $zone);
 my @explain = ('explain', '--config', $daemon->{config}, '--dns-zone', $zone_file, '--client', '203.0.113.66', '--helo',
     'mail.sender.example', '--from', 'ceo@bank.example', '--rcpt', 'you@dst.example', $file);
-say "\nWhy? `mailreeve explain` says it for any message, without an MTA. The DMARC forgery from above:\n";
+say "\nWhy was the forgery rejected? `mailreeve explain` judges any message again, without an MTA:\n";
 $ENV{MAILREEVE_INSPECT} = test_program('mailreeve-inspect');
 print run_ok(test_program('mailreeve'), @explain);
+
+# Folded to the terminal, later lines under the first.
+sub folded ($label, $text) {
+    my ($out, $line) = ('', sprintf '    %-9s', $label);
+    for my $word (split / /, $text) {
+        if (length($line) + length($word) > 97) {
+            $out .= "$line\n";
+            $line = ' ' x 13;
+        }
+        $line .= " $word";
+    }
+    return "$out$line\n";
+}
+
+my ($number, $bad, $rule) = (0, 0, '-' x 98);
+say "\n$rule\n  # sent\n    expected | what Postfix answered | the verdict line in the log\n$rule";
+for my $case (@cases) {
+    my $wrong = @{ $case->{wrong} };
+    $bad++ if $wrong;
+    printf "%3d %-86s %7s\n", ++$number, $case->{sent}, $wrong ? 'WRONG' : 'right';
+    print folded('expected', $case->{expected}), folded('answered', ($case->{got} // 'nothing') =~ s/\n/ /gr);
+    print folded('verdict', $case->{log} ? $case->{log}{line} =~ s/^mailreeved\[\d+\]: //r =~ s/^\w+: info: //r : 'none');
+    print folded('wrong', join ', ', @{ $case->{wrong} }) if $wrong;
+}
+say $rule;
+printf "%d messages, %d as expected\n", scalar @cases, @cases - $bad;
 
 if ($keep) {
     say "It is running until you press Enter. Send mail through it:\n  swaks --server 127.0.0.1:$postfix->{port} "
