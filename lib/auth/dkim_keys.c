@@ -59,12 +59,14 @@ void dkim_keys_collect(struct arena *arena, const struct headers *headers, struc
 	}
 }
 
-/* A TXT record that has a p= tag; other texts may stand at the name (a wildcard SPF record, say). */
+/* A TXT record that has a p= tag and no other version than DKIM1 (RFC 6376 3.6.1). Other texts may stand at the name: a
+ * wildcard's SPF or DMARC record, say. */
 static bool is_key(struct slice text)
 {
 	struct taglist list;
 	taglist_parse(text, &list);
-	return taglist_find(&list, "p") != NULL;
+	const struct tag *version = taglist_find(&list, "v");
+	return taglist_find(&list, "p") != NULL && (version == NULL || slice_equal(version->value, SLICE_LITERAL("DKIM1")));
 }
 
 static void key_set(struct dkim_key *key, const struct dns_answer *answer)

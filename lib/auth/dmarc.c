@@ -21,16 +21,26 @@ static bool temporary(struct judgement *judgement, const char *problem)
 	return true;
 }
 
+/* A domain lies in its Organizational Domain. What is not in the author's needs no walk, and whoever owns it cannot
+ * make "unknown" of "not aligned" by letting his own DNS fail. */
+static bool may_share_org(const struct judgement *judgement, const char *identifier)
+{
+	if (judgement->walk.problem == NULL) {
+		return domain_is_below(identifier, judgement->walk.org_domain);
+	}
+	return strcmp(domain_last_labels(identifier, 1), domain_last_labels(judgement->verdict->domain, 1)) == 0;
+}
+
 /* Is `identifier` (canonical) aligned with the Author Domain (4.10.2)? *unknown_r: DNS could not tell. */
-static enum dmarc_alignment align(struct judgement *judgement, const char *identifier, bool strict, const char **unknown_r)
+static enum dmarc_alignment align(struct judgement *judgement, const char *identifier, bool strict,
+                                  const char **unknown_r)
 {
 	const char *author = judgement->verdict->domain;
 	struct dmarc_walk walk;
 	if (strcmp(identifier, author) == 0) {
 		return DMARC_ALIGNED_STRICT;
 	}
-	/* Two names of one Organizational Domain share at least their last label. */
-	if (strict || strcmp(domain_last_labels(identifier, 1), domain_last_labels(author, 1)) != 0) {
+	if (strict || !may_share_org(judgement, identifier)) {
 		return DMARC_NOT_ALIGNED;
 	}
 	if (!dmarc_walk(judgement->arena, judgement->lookups, identifier, &walk)) {
@@ -116,7 +126,17 @@ static const struct dmarc_step *policy_step(const struct dmarc_walk *walk)
 	return last->found && last->record.psd == DMARC_PSD_YES ? last : NULL;
 }
 
-/* Which of p, sp and np applies. False: pending, or np could not be told from sp for a temporary reason. */
+/* The tag that gave the policy of a subdomain. */
+static enum dmarc_source subdomain_source(const struct dmarc_record *record, bool exists)
+{
+	if (!exists && record->has_np) {
+		return DMARC_SOURCE_NP;
+	}
+	return record->has_sp ? DMARC_SOURCE_SP : DMARC_SOURCE_P;
+}
+
+/* Which of p, sp and np applies; whether the domain exists is asked only where that matters. False: pending, or np
+ * could not be told from sp for a temporary reason. */
 static bool choose_policy(struct judgement *judgement, const struct dmarc_step *step, const char **problem_r)
 {
 	struct dmarc_verdict *verdict = judgement->verdict;
@@ -128,7 +148,7 @@ static bool choose_policy(struct judgement *judgement, const struct dmarc_step *
 			return false;
 		}
 		verdict->policy = exists ? step->record.sp : step->record.np;
-		verdict->source = exists ? DMARC_SOURCE_SP : DMARC_SOURCE_NP;
+		verdict->source = subdomain_source(&step->record, exists);
 	}
 	return true;
 }
@@ -199,6 +219,11 @@ bool dmarc_check(const struct dmarc_request *request, struct lookups *lookups, s
 	if (step == NULL) {
 		verdict_r->result = AUTH_NONE;
 		verdict_r->problem = "no DMARC record";
+		return true;
+	}
+	if (!step->record.usable) {
+		verdict_r->result = AUTH_NONE;
+		verdict_r->problem = "the DMARC record has no valid policy";
 		return true;
 	}
 	return judge(&judgement, step);

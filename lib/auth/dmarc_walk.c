@@ -16,7 +16,7 @@ static size_t walk_names(const char *domain, const char *names[DMARC_WALK_MAX])
 	return n;
 }
 
-/* The one valid record at a name; several are as good as none (4.10). */
+/* The one record at a name; several are as good as none (4.10). */
 static bool step_record(const struct dns_answer *answer, struct dmarc_record *record_r)
 {
 	size_t found = 0;

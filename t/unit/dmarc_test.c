@@ -11,29 +11,41 @@ static void test_records(void)
 {
 	static const struct {
 		const char *text;
-		const char *shape; /* "p sp np psd adkim aspf t", NULL: no record */
+		const char *shape; /* "p sp np psd adkim aspf t", "unusable", NULL: no record */
 	} rows[] = {
-		{"v=DMARC1; p=reject", "reject reject reject u r r n"},
-		{"v=DMARC1;p=none;sp=quarantine", "none quarantine quarantine u r r n"},
-		{"v=DMARC1; p=none; sp=quarantine; np=reject; adkim=s; aspf=s; t=y; psd=n", "none quarantine reject n s s y"},
-		{"v=DMARC1; p=REJECT; ADKIM=s", "reject reject reject u r r n"},
-		{"v=DMARC1; p=reject; pct=0; rf=x; ri=y; zz=1", "reject reject reject u r r n"},
-		{"v=DMARC1; sp=reject; p=none", "none reject reject u r r n"},
-		{"v = DMARC1 ; p = none ;", "none none none u r r n"},
-		{"v=DMARC1; p=bogus; rua=mailto:a@b.example", "none none none u r r n"},
-		{"v=DMARC1; rua=mailto:a@b.example", "none none none u r r n"},
-		{"v=DMARC1; p=bogus", NULL},
-		{"v=DMARC1", NULL},
-		{"v=DMARC1; p=bogus; rua=nonsense", NULL},
-		{"v=dmarc1; p=reject", NULL},
-		{"V=DMARC1; p=reject", NULL},
-		{"p=reject; v=DMARC1", NULL},
-		{"v=DMARC1x; p=reject", NULL},
-		{"v=DMARC1 p=reject", NULL},
-		{"v=DMARC1; p=reject; nonsense", NULL},
-		{" v=spf1 -all", NULL},
-		{"", NULL},
-		{"v=DMARC1; p=reject; psd=y; sp=x; np=y; t=maybe; adkim=q", "reject reject reject y r r n"},
+	    {"v=DMARC1; p=reject", "reject reject reject u r r n"},
+	    {"v=DMARC1;p=none;sp=quarantine", "none quarantine quarantine u r r n"},
+	    {"v=DMARC1; p=none; sp=quarantine; np=reject; adkim=s; aspf=s; t=y; psd=n", "none quarantine reject n s s y"},
+	    {"v=DMARC1; p=REJECT; ADKIM=s", "reject reject reject u r r n"},
+	    {"v=DMARC1; p=reject; pct=0; rf=x; ri=y; zz=1", "reject reject reject u r r n"},
+	    {"v=DMARC1; sp=reject; p=none", "none reject reject u r r n"},
+	    {"v = DMARC1 ; p = none ;", "none none none u r r n"},
+	    {"v=DMARC1; p=bogus; rua=mailto:a@b.example", "none none none u r r n"},
+	    {"v=DMARC1; rua=mailto:a@b.example", "none none none u r r n"},
+	    {"v=DMARC1; p=bogus; sp=reject; np=reject; rua=x,mailto:a@b.example!10m", "none none none u r r n"},
+	    {"v=DMARC1; p=reject; sp=bogus; rua=mailto:a@b.example", "none none none u r r n"},
+	    {"v=DMARC1; p=reject; np=; rua=https://b.example/", "none none none u r r n"},
+	    {"v=DMARC1; sp=reject; t=y", "none reject reject u r r y"},
+	    {"v=DMARC1", "none none none u r r n"},
+	    {"v=DMARC1; psd=n", "none none none n r r n"},
+	    {"v=DMARC1; p=bogus", "unusable"},
+	    {"v=DMARC1; p=", "unusable"},
+	    {"v=DMARC1; p=reject; sp=bogus", "unusable"},
+	    {"v=DMARC1; p=reject; np=bogus", "unusable"},
+	    {"v=DMARC1; p=bogus; rua=nonsense", "unusable"},
+	    {"v=DMARC1; p=bogus; rua=mailto:", "unusable"},
+	    {"v=DMARC1; p=bogus; rua=:x, ma il:x, 1a:x", "unusable"},
+	    {"v=DMARC1; p=reject; p=none", "reject reject reject u r r n"},
+	    {"v=dmarc1; p=reject", NULL},
+	    {"V=DMARC1; p=reject", NULL},
+	    {"p=reject; v=DMARC1", NULL},
+	    {"v=DMARC1x; p=reject", NULL},
+	    {"v=DMARC1 p=reject", NULL},
+	    {"v=DMARC1; p=reject; nonsense", "reject reject reject u r r n"},
+	    {"v=DMARC1;; 0; =; p=reject; rf:afrf; \xff=\xff", "reject reject reject u r r n"},
+	    {" v=spf1 -all", NULL},
+	    {"", NULL},
+	    {"v=DMARC1; p=reject; psd=y; t=maybe; adkim=q; aspf=; fo=x", "reject reject reject y r r n"},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct arena *arena = arena_create(1024);
@@ -43,9 +55,11 @@ static void test_records(void)
 		char *heap = malloc(n == 0 ? 1 : n); /* exactly sized: an overread is seen */
 		memcpy(heap, rows[i].text, n);
 		if (dmarc_record_parse((struct slice){heap, n}, &record)) {
-			shape = arena_printf(arena, "%s %s %s %c %c %c %c", dmarc_policy_name(record.p), dmarc_policy_name(record.sp),
-			                     dmarc_policy_name(record.np), "uyn"[record.psd], record.adkim_strict ? 's' : 'r',
-			                     record.aspf_strict ? 's' : 'r', record.testing ? 'y' : 'n');
+			shape = !record.usable ? "unusable"
+			                       : arena_printf(arena, "%s %s %s %c %c %c %c", dmarc_policy_name(record.p),
+			                                      dmarc_policy_name(record.sp), dmarc_policy_name(record.np),
+			                                      "uyn"[record.psd], record.adkim_strict ? 's' : 'r',
+			                                      record.aspf_strict ? 's' : 'r', record.testing ? 'y' : 'n');
 		}
 		is_text(shape, rows[i].shape, rows[i].text);
 		free(heap);
@@ -53,32 +67,41 @@ static void test_records(void)
 	}
 }
 
-static const char zone[] =
-	"_dmarc.reject.example. TXT \"v=DMARC1; p=reject\"\n"
-	"reject.example. TXT \"x\"\n"
-	"_dmarc.strict.example. TXT \"v=DMARC1; p=reject; adkim=s; aspf=s\"\n"
-	"_dmarc.sub.example. TXT \"v=DMARC1; p=none; sp=quarantine; np=reject\"\n"
-	"real.sub.example. A 192.0.2.1\n"
-	"_dmarc.testing.example. TXT \"v=DMARC1; p=reject; t=y\"\n"
-	"_dmarc.testing-q.example. TXT \"v=DMARC1; p=quarantine; t=y\"\n"
-	"_dmarc.two.example. TXT \"v=DMARC1; p=reject\"\n"
-	"_dmarc.two.example. TXT \"v=DMARC1; p=none\"\n"
-	"_dmarc.mixed.example. TXT \"v=spf1 -all\"\n"
-	"_dmarc.mixed.example. TXT \"v=DMARC1; p=quarantine\"\n"
-	"_dmarc.psd. TXT \"v=DMARC1; p=reject; psd=y; np=reject\"\n"
-	"_dmarc.org.psd. TXT \"v=DMARC1; p=quarantine\"\n"
-	"a.org.psd. A 192.0.2.1\n"
-	"plain.psd. A 192.0.2.1\n"
-	"_dmarc.uni.example. TXT \"v=DMARC1; p=reject\"\n"
-	"_dmarc.dept.uni.example. TXT \"v=DMARC1; p=reject; psd=n\"\n"
-	"_dmarc.f.g.h.i.j.deep. TXT \"v=DMARC1; p=reject\"\n"
-	"_dmarc.deep. TXT \"v=DMARC1; p=quarantine\"\n"
-	"_dmarc.c.d.e.f.g.h.i.j.long. TXT \"v=DMARC1; p=reject\"\n"
-	"_dmarc.j.long. TXT \"v=DMARC1; p=quarantine\"\n"
-	"$SERVFAIL _dmarc.broken.example TXT\n"
-	"$TIMEOUT _dmarc.half.example TXT\n"
-	"_dmarc.sender.half.example. TXT \"v=DMARC1; p=reject\"\n"
-	"$SERVFAIL gone.sub.example\n";
+static const char zone[] = "_dmarc.reject.example. TXT \"v=DMARC1; p=reject\"\n"
+                           "reject.example. TXT \"x\"\n"
+                           "_dmarc.strict.example. TXT \"v=DMARC1; p=reject; adkim=s; aspf=s\"\n"
+                           "_dmarc.sub.example. TXT \"v=DMARC1; p=none; sp=quarantine; np=reject\"\n"
+                           "real.sub.example. A 192.0.2.1\n"
+                           "_dmarc.testing.example. TXT \"v=DMARC1; p=reject; t=y\"\n"
+                           "_dmarc.testing-q.example. TXT \"v=DMARC1; p=quarantine; t=y\"\n"
+                           "_dmarc.two.example. TXT \"v=DMARC1; p=reject\"\n"
+                           "_dmarc.two.example. TXT \"v=DMARC1; p=none\"\n"
+                           "_dmarc.mixed.example. TXT \"v=spf1 -all\"\n"
+                           "_dmarc.mixed.example. TXT \"v=DMARC1; p=quarantine\"\n"
+                           "_dmarc.psd. TXT \"v=DMARC1; p=reject; psd=y; np=reject\"\n"
+                           "_dmarc.org.psd. TXT \"v=DMARC1; p=quarantine\"\n"
+                           "a.org.psd. A 192.0.2.1\n"
+                           "plain.psd. A 192.0.2.1\n"
+                           "_dmarc.uni.example. TXT \"v=DMARC1; p=reject\"\n"
+                           "_dmarc.dept.uni.example. TXT \"v=DMARC1; p=reject; psd=n\"\n"
+                           "_dmarc.f.g.h.i.j.deep. TXT \"v=DMARC1; p=reject\"\n"
+                           "_dmarc.deep. TXT \"v=DMARC1; p=quarantine\"\n"
+                           "_dmarc.c.d.e.f.g.h.i.j.long. TXT \"v=DMARC1; p=reject\"\n"
+                           "_dmarc.j.long. TXT \"v=DMARC1; p=quarantine\"\n"
+                           "_dmarc.second.two.example. TXT \"v=DMARC1; p=reject\"\n"
+                           "_dmarc.second.two.example. TXT \"v=DMARC1\"\n"
+                           "_dmarc.invalid.sub.example. TXT \"v=DMARC1; p=bogus\"\n"
+                           "_dmarc.monitored.sub.example. TXT \"v=DMARC1; p=bogus; rua=mailto:a@b.example\"\n"
+                           "_dmarc.noisy.example. TXT \"v=DMARC1; p=reject; nonsense\"\n"
+                           "$SERVFAIL _dmarc.evil.example TXT\n"
+                           "_dmarc.mail.appendix.test. TXT \"v=DMARC1; p=none\"\n"
+                           "_dmarc.appendix.test. TXT \"v=DMARC1; p=reject\"\n"
+                           "_dmarc.mail.zone.test. TXT \"v=DMARC1; p=reject; psd=n\"\n"
+                           "_dmarc.zone.test. TXT \"v=DMARC1; p=none\"\n"
+                           "$SERVFAIL _dmarc.broken.example TXT\n"
+                           "$TIMEOUT _dmarc.half.example TXT\n"
+                           "_dmarc.sender.half.example. TXT \"v=DMARC1; p=reject\"\n"
+                           "$SERVFAIL gone.sub.example\n";
 
 struct row {
 	const char *name;
@@ -89,54 +112,76 @@ struct row {
 };
 
 static const struct row rows[] = {
-	{"SPF passes for the domain itself", "reject.example", "reject.example", AUTH_PASS, NULL, NULL,
+    {"SPF passes for the domain itself", "reject.example", "reject.example", AUTH_PASS, NULL, NULL,
      "pass reject none reject.example"},
-	{"SPF passes below it", "reject.example", "mail.reject.example", AUTH_PASS, NULL, NULL, "pass reject none reject.example"},
-	{"DKIM passes", "reject.example", "other.example", AUTH_PASS, "reject.example", NULL, "pass reject none reject.example"},
-	{"nothing passes", "reject.example", "reject.example", AUTH_FAIL, NULL, NULL, "fail reject reject reject.example"},
-	{"what passes belongs to another", "reject.example", "evil.example", AUTH_PASS, "evil.com", NULL,
+    {"SPF passes below it", "reject.example", "mail.reject.example", AUTH_PASS, NULL, NULL,
+     "pass reject none reject.example"},
+    {"DKIM passes", "reject.example", "other.example", AUTH_PASS, "reject.example", NULL,
+     "pass reject none reject.example"},
+    {"nothing passes", "reject.example", "reject.example", AUTH_FAIL, NULL, NULL, "fail reject reject reject.example"},
+    {"what passes belongs to another", "reject.example", "evil.example", AUTH_PASS, "evil.com", NULL,
      "fail reject reject reject.example"},
-	{"a name that only ends alike", "reject.example", "notreject.example", AUTH_PASS, NULL, NULL,
+    {"a name that only ends alike", "reject.example", "notreject.example", AUTH_PASS, NULL, NULL,
      "fail reject reject reject.example"},
-	{"SPF softfail is no pass", "reject.example", "reject.example", AUTH_SOFTFAIL, NULL, NULL,
+    {"SPF softfail is no pass", "reject.example", "reject.example", AUTH_SOFTFAIL, NULL, NULL,
      "fail reject reject reject.example"},
-	{"strict: below is not aligned", "strict.example", "mail.strict.example", AUTH_PASS, "x.strict.example", NULL,
+    {"strict: below is not aligned", "strict.example", "mail.strict.example", AUTH_PASS, "x.strict.example", NULL,
      "fail reject reject strict.example"},
-	{"strict: itself is", "strict.example", "mail.strict.example", AUTH_PASS, "strict.example", NULL,
+    {"strict: itself is", "strict.example", "mail.strict.example", AUTH_PASS, "strict.example", NULL,
      "pass reject none strict.example"},
-	{"p= for the domain", "sub.example", "x.com", AUTH_NONE, NULL, NULL, "fail none none sub.example"},
-	{"sp= below it", "real.sub.example", "x.com", AUTH_NONE, NULL, NULL, "fail quarantine quarantine sub.example"},
-	{"np= where nothing is", "fake.sub.example", "x.com", AUTH_NONE, NULL, NULL, "fail reject reject sub.example"},
-	{"sp= or np= cannot be told: DNS failed", "gone.sub.example", "x.com", AUTH_NONE, NULL, NULL,
+    {"p= for the domain", "sub.example", "x.com", AUTH_NONE, NULL, NULL, "fail none none sub.example"},
+    {"sp= below it", "real.sub.example", "x.com", AUTH_NONE, NULL, NULL, "fail quarantine quarantine sub.example"},
+    {"np= where nothing is", "fake.sub.example", "x.com", AUTH_NONE, NULL, NULL, "fail reject reject sub.example"},
+    {"sp= or np= cannot be told: DNS failed", "gone.sub.example", "x.com", AUTH_NONE, NULL, NULL,
      "temperror reject reject sub.example"},
-	{"t=y: reject becomes quarantine", "testing.example", "x.com", AUTH_NONE, NULL, NULL,
+    {"t=y: reject becomes quarantine", "testing.example", "x.com", AUTH_NONE, NULL, NULL,
      "fail reject quarantine testing.example"},
-	{"t=y: quarantine becomes none", "testing-q.example", "x.com", AUTH_NONE, NULL, NULL,
+    {"t=y: quarantine becomes none", "testing-q.example", "x.com", AUTH_NONE, NULL, NULL,
      "fail quarantine none testing-q.example"},
-	{"two records are none", "two.example", "x.com", AUTH_NONE, NULL, NULL, "none none none two.example"},
-	{"a text that is no record does not count", "mixed.example", "x.com", AUTH_NONE, NULL, NULL,
-     "fail quarantine quarantine mixed.example"},
-	{"no record at all", "nothing.example", "nothing.example", AUTH_PASS, NULL, NULL, "none none none nothing.example"},
-	{"below a PSD: one label below it is the organisation", "a.org.psd", "b.org.psd", AUTH_PASS, NULL, NULL,
-     "pass quarantine none org.psd"},
-	{"neighbours below a PSD are strangers", "plain.psd", "org.psd", AUTH_PASS, NULL, NULL, "fail reject reject plain.psd"},
-	{"psd=n ends the walk", "dept.uni.example", "uni.example", AUTH_PASS, NULL, NULL, "fail reject reject dept.uni.example"},
-	{"eight labels: the second question is for seven", "a.b.c.d.e.f.g.h.i.j.long", "x.com", AUTH_NONE, NULL, NULL,
-     "fail quarantine quarantine j.long"},
-	{"fewest labels: the organisation", "f.g.h.i.j.deep", "deep", AUTH_PASS, NULL, NULL, "pass reject none deep"},
-	{"the record cannot be read", "broken.example", "broken.example", AUTH_PASS, NULL, NULL,
-     "temperror none none broken.example"},
-	{"a parent cannot be read, the domain itself can and passes", "sender.half.example", "sender.half.example", AUTH_PASS, NULL,
-     NULL, "pass reject none sender.half.example"},
-	{"a parent cannot be read: alignment below is not known", "sender.half.example", "x.half.example", AUTH_PASS, NULL, NULL,
-     "temperror reject reject sender.half.example"},
-	{"SPF is temporary and would be aligned", "reject.example", "reject.example", AUTH_TEMPERROR, NULL, NULL,
-     "temperror reject reject reject.example"},
-	{"SPF is temporary and would not be", "reject.example", "x.com", AUTH_TEMPERROR, NULL, NULL,
+    {"two records are none", "two.example", "x.com", AUTH_NONE, NULL, NULL, "none none none two.example"},
+    {"two are none even if one says nothing; then the parent's counts", "second.two.example", "x.com", AUTH_NONE, NULL,
+     NULL, "none none none second.two.example"},
+    {"no valid policy: nothing applies, not the parent's either", "invalid.sub.example", "x.com", AUTH_NONE, NULL, NULL,
+     "none none none sub.example"},
+    {"no valid policy, but reports: none", "monitored.sub.example", "x.com", AUTH_NONE, NULL, NULL,
+     "fail none none sub.example"},
+    {"a syntax error behind the policy does not lift it", "noisy.example", "x.com", AUTH_NONE, NULL, NULL,
+     "fail reject reject noisy.example"},
+    {"a stranger whose DNS fails makes no temporary error", "reject.example", "evil.example", AUTH_PASS, "evil.example",
+     NULL, "fail reject reject reject.example"},
+    {"nor does one who is temporary himself", "reject.example", "evil.example", AUTH_TEMPERROR, NULL, "evil.example",
      "fail reject reject reject.example"},
-	{"a key is temporary and would be aligned", "reject.example", "x.com", AUTH_NONE, NULL, "reject.example",
+    {"RFC 9989's first example: the record with the fewest labels", "a.mail.appendix.test", "b.appendix.test",
+     AUTH_PASS, NULL, NULL, "pass reject none appendix.test"},
+    {"its second: psd=n", "a.mail.zone.test", "b.zone.test", AUTH_PASS, NULL, NULL,
+     "fail reject reject mail.zone.test"},
+    {"its third: psd=y at the top", "a.mail.example.psd", "b.example.psd", AUTH_PASS, NULL, NULL,
+     "pass reject none example.psd"},
+    {"a text that is no record does not count", "mixed.example", "x.com", AUTH_NONE, NULL, NULL,
+     "fail quarantine quarantine mixed.example"},
+    {"no record at all", "nothing.example", "nothing.example", AUTH_PASS, NULL, NULL, "none none none nothing.example"},
+    {"below a PSD: one label below it is the organisation", "a.org.psd", "b.org.psd", AUTH_PASS, NULL, NULL,
+     "pass quarantine none org.psd"},
+    {"neighbours below a PSD are strangers", "plain.psd", "org.psd", AUTH_PASS, NULL, NULL,
+     "fail reject reject plain.psd"},
+    {"psd=n ends the walk", "dept.uni.example", "uni.example", AUTH_PASS, NULL, NULL,
+     "fail reject reject dept.uni.example"},
+    {"eight labels: the second question is for seven", "a.b.c.d.e.f.g.h.i.j.long", "x.com", AUTH_NONE, NULL, NULL,
+     "fail quarantine quarantine j.long"},
+    {"fewest labels: the organisation", "f.g.h.i.j.deep", "deep", AUTH_PASS, NULL, NULL, "pass reject none deep"},
+    {"the record cannot be read", "broken.example", "broken.example", AUTH_PASS, NULL, NULL,
+     "temperror none none broken.example"},
+    {"a parent cannot be read, the domain itself can and passes", "sender.half.example", "sender.half.example",
+     AUTH_PASS, NULL, NULL, "pass reject none sender.half.example"},
+    {"a parent cannot be read: alignment below is not known", "sender.half.example", "x.half.example", AUTH_PASS, NULL,
+     NULL, "temperror reject reject sender.half.example"},
+    {"SPF is temporary and would be aligned", "reject.example", "reject.example", AUTH_TEMPERROR, NULL, NULL,
      "temperror reject reject reject.example"},
-	{"SPF is temporary, but DKIM passes", "reject.example", "reject.example", AUTH_TEMPERROR, "reject.example", NULL,
+    {"SPF is temporary and would not be", "reject.example", "x.com", AUTH_TEMPERROR, NULL, NULL,
+     "fail reject reject reject.example"},
+    {"a key is temporary and would be aligned", "reject.example", "x.com", AUTH_NONE, NULL, "reject.example",
+     "temperror reject reject reject.example"},
+    {"SPF is temporary, but DKIM passes", "reject.example", "reject.example", AUTH_TEMPERROR, "reject.example", NULL,
      "pass reject none reject.example"},
 };
 
@@ -158,8 +203,9 @@ static void run_row(const struct row *row, const char *path, bool late)
 	while (!dmarc_check(&request, lookups, arena, &verdict) && rounds++ < 10) {
 		late_round(lookups);
 	}
-	const char *got = arena_printf(arena, "%s %s %s %s", auth_result_name(verdict.result), dmarc_policy_name(verdict.policy),
-	                               dmarc_policy_name(verdict.disposition), verdict.org_domain);
+	const char *got =
+	    arena_printf(arena, "%s %s %s %s", auth_result_name(verdict.result), dmarc_policy_name(verdict.policy),
+	                 dmarc_policy_name(verdict.disposition), verdict.org_domain);
 	is_text(got, row->expected, arena_printf(arena, "%s%s", row->name, late ? ", late answers" : ""));
 	ok(rounds <= 3, "in %d rounds", rounds);
 	ok((verdict.result == AUTH_TEMPERROR) <= (verdict.problem != NULL), "a temporary error says what");
@@ -171,7 +217,8 @@ static void test_walk_size(const char *path)
 {
 	struct arena *arena = arena_create(4096);
 	struct lookups *lookups = late_create(path, false);
-	struct author author = {.status = AUTHOR_OK, .address = {"", "", "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q.r.s.t.nowhere"}};
+	struct author author = {.status = AUTHOR_OK,
+	                        .address = {"", "", "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q.r.s.t.nowhere"}};
 	struct dmarc_request request = {.author = &author};
 	struct dmarc_verdict verdict;
 	dmarc_check(&request, lookups, arena, &verdict);
