@@ -1,5 +1,6 @@
 /* mailreeve config check|show|sample */
 #include "ctl/command.h"
+#include "lib/pipeline/stage_virus.h"
 #include "lib/pipeline/stages.h"
 #include "lib/policy/config.h"
 #include "lib/policy/globals.h"
@@ -9,14 +10,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-static const char usage[] = "usage: mailreeve config check [FILE]\n"
-							"       mailreeve config show [FILE]\n"
-							"       mailreeve config sample\n"
-							"check: is FILE good, and is there something to know about it? show: every value in force.\n"
-							"sample: a commented file with every option. FILE: " MR_SYSCONFDIR
-							"/mailreeve.conf, or the\nbuilt-in defaults where that does not exist.\n";
+static const char usage[] =
+    "usage: mailreeve config check [FILE]\n"
+    "       mailreeve config show [FILE]\n"
+    "       mailreeve config sample\n"
+    "check: is FILE good, and is there something to know about it? show: every value in force.\n"
+    "sample: a commented file with every option. FILE: " MR_SYSCONFDIR
+    "/mailreeve.conf, or the\nbuilt-in defaults where that does not exist.\n";
 
 static struct config *load(const char *path)
 {
@@ -31,24 +34,63 @@ static struct config *load(const char *path)
 	return config;
 }
 
-static void warn_directory(const char *option, const char *path, int mode)
+static void warn_directory(const char *option, const char *path)
 {
-	if (access(path, mode) != 0) {
-		printf("warning: %s: %s: %s\n", option, path, strerror(errno));
+	struct stat status;
+	int error = stat(path, &status) != 0 ? errno : !S_ISDIR(status.st_mode) ? ENOTDIR : 0;
+	if (error == 0 && access(path, W_OK | X_OK) != 0) {
+		error = errno;
+	}
+	if (error != 0) {
+		printf("warning: %s: %s: %s\n", option, path, strerror(error));
 	}
 }
 
 /* What only an operator may do, and should know that he did. */
-static void warn_code(const struct config *config, const struct finding_code *code, size_t section)
+static void warn_code(const struct config *config, const struct finding_code *code)
 {
-	struct action action = config_action(config, DIRECTION_INBOUND, code);
-	if (code->enforced && action.kind < code->fallback.kind) {
-		printf("warning: policy.%s is \"%s\", milder than the default \"%s\"\n", code->code, action_kind_name(action.kind),
-		       action_kind_name(code->fallback.kind));
+	for (enum direction direction = DIRECTION_INBOUND; code->enforced && direction < DIRECTION_COUNT; direction++) {
+		struct action action = config_action(config, direction, code);
+		if (action.kind < code->fallback.kind) {
+			printf("warning: %s is \"%s\" for %s mail, milder than the default \"%s\"\n", code->code,
+			       action_kind_name(action.kind), direction_name(direction), action_kind_name(code->fallback.kind));
+		}
 	}
-	if (code->enforced && code->fallback.kind > ACTION_TAG && config_mode(config, section) != MODE_ENFORCE) {
-		printf("warning: %s cannot act: the mode of its stage is \"%s\"\n", code->code,
-		       stage_mode_name(config_mode(config, section)));
+}
+
+static void warn_stage(const struct config *config, const struct section *section, size_t index)
+{
+	enum stage_mode mode = config_mode(config, index);
+	if (mode < section->mode) {
+		printf("warning: %s.mode is \"%s\": %s\n", section->name, stage_mode_name(mode),
+		       mode == MODE_OFF       ? "it does not run"
+		       : mode == MODE_OBSERVE ? "its findings are logged and never acted on"
+		                              : "its findings tag a message at most");
+	}
+	for (const struct finding_code *code = section->codes; code->code != NULL; code++) {
+		warn_code(config, code);
+	}
+}
+
+static bool any_exists(const char *const *paths)
+{
+	for (; *paths != NULL; paths++) {
+		if (access(*paths, F_OK) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void warn_databases(const struct config *config)
+{
+	for (size_t i = 0; i < stages_count; i++) {
+		if (strcmp(stages[i]->section.name, "virus") == 0) {
+			const struct virus_settings *virus = config_settings(config, SECTION_FIRST_STAGE + i);
+			if (config_mode(config, SECTION_FIRST_STAGE + i) != MODE_OFF && !any_exists(virus->databases)) {
+				printf("warning: virus.databases: none of them exists: no virus will be found\n");
+			}
+		}
 	}
 }
 
@@ -58,13 +100,12 @@ static void warn(const struct config *config)
 	const struct section *const *sections = stages_sections(&count);
 	const struct globals *globals = config_settings(config, SECTION_GLOBALS);
 	const struct content_options *content = config_settings(config, SECTION_CONTENT);
-	warn_directory("spool_dir", globals->spool_dir, W_OK | X_OK);
-	warn_directory("content.tmp_dir", content->tmp_dir, W_OK | X_OK);
-	for (size_t i = 0; i < count; i++) {
-		for (const struct finding_code *code = sections[i]->codes; code != NULL && code->code != NULL; code++) {
-			warn_code(config, code, i);
-		}
+	warn_directory("spool_dir", globals->spool_dir);
+	warn_directory("content.tmp_dir", content->tmp_dir);
+	for (size_t i = SECTION_FIRST_STAGE; i < count; i++) {
+		warn_stage(config, sections[i], i);
 	}
+	warn_databases(config);
 }
 
 static int check(const char *path)

@@ -2,21 +2,24 @@
 #include "config.h"
 #include "ctl/command.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 static const struct command commands[] = {
-	{"config", cmd_config, "check, show or print a sample of the configuration"},
-	{"explain", cmd_explain, "say what the daemon would do with a message, and why"},
-	{NULL, NULL, NULL},
+    {"config", cmd_config, "check, show or print a sample of the configuration"},
+    {"explain", cmd_explain, "say what the daemon would do with a message, and why"},
+    {NULL, NULL, NULL},
 };
 
 const char *command_default_config(void)
 {
 	static const char path[] = MR_SYSCONFDIR "/mailreeve.conf";
-	return access(path, F_OK) == 0 ? path : NULL;
+	/* One that is there but hidden from us is an error to be told by who reads it, not a reason to take the defaults.
+	 */
+	return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR) ? path : NULL;
 }
 
 static void usage(FILE *out)

@@ -82,11 +82,29 @@ is(($again // '') =~ s/^# \/.*\n//r =~ s/ # default$//gmr, $shown =~ s/^# \/.*\n
     'what it shows reads back to the same');
 
 # Warnings an operator should see.
-($status, $out) = check("policy { virus.found = tag }\ninspect { mode = off }\nspool_dir = \"/nonexistent\"\n");
+($status, $out) = check(<<'END');
+policy { virus.found = tag inspect.failed = reject spf.fail = ignore }
+outbound { message.too_large = "score 5" }
+inspect { mode = off } spf { mode = observe } dkim { mode = tag }
+spool_dir = "/nonexistent"
+content { tmp_dir = "/etc/passwd" }
+virus { databases = {"/nonexistent/a", "/nonexistent/b"} }
+END
 is($status, 0, 'unwise is not wrong');
-like($out, qr/warning: policy\.virus\.found is "tag", milder than the default "reject"/, 'but a milder enforced action is named');
-like($out, qr/warning: inspect\.failed cannot act/, 'and a stage that cannot act');
-like($out, qr/warning: spool_dir: \/nonexistent/, 'and a folder that is not there');
+my @warnings = sort $out =~ /^warning: (.*)$/gm;
+is_deeply(\@warnings, [ sort
+    'content.tmp_dir: /etc/passwd: Not a directory',
+    'dkim.mode is "tag": its findings tag a message at most',
+    'inspect.mode is "off": it does not run',
+    'message.too_large is "score" for outbound mail, milder than the default "reject"',
+    'spf.mode is "observe": its findings are logged and never acted on',
+    'spool_dir: /nonexistent: No such file or directory',
+    'virus.databases: none of them exists: no virus will be found',
+    'virus.found is "tag" for inbound mail, milder than the default "reject"',
+    'virus.found is "tag" for outbound mail, milder than the default "reject"',
+], 'but what is off, milder, missing or not writable is named, and nothing else');
+($status, $out) = check("virus { mode = off databases = {} }\n");
+unlike($out, qr/virus\.databases/, 'no database is missed where there is no scan');
 
 # Sample and manual.
 ($status, my $sample) = config('sample');
