@@ -18,6 +18,16 @@ for my $module (glob('t/lib/Mailreeve/*.pm'), 'scripts/quickstart.pl') {
 my $readme = read_file('README');
 like($readme, qr/^    \.\/quickstart /m, 'README names ./quickstart');
 like($readme, qr/^    \.\/quickstart check /m, 'and ./quickstart check');
+my ($table) = $readme =~ /^What the defaults do\n-+\n\n(.*?)\n\n/ms;
+my (%told, $outcome);
+for my $line (split /\n/, $table // '') {
+    my ($codes, $answer) = $line =~ /^\s+(.*?)(?:\s{2,}(\S.*))?$/;
+    ($outcome) = map { /^550/ ? 'reject' : /^451/ ? 'tempfail' : /^held/ ? 'quarantine' : /named/ ? 'tag' : 'ignore' } $answer if $answer;
+    $told{$_} = $outcome for grep { /\./ } split /,\s*/, $codes;
+}
+is($told{'virus.found'}, 'reject', "README's table can be read");
+my %default = read_file('conf/mailreeve.conf') =~ /^    #([a-z_]+\.[a-z_]+) = (\w+)$/mg;
+is_deeply(\%told, { map { $default{$_} eq 'ignore' ? () : ($_ => $default{$_}) } keys %default }, 'and says what the defaults are');
 my @leaked = grep { /libmilter\/mfapi\.h/ && !/^milter\/callbacks\.c:/ } split /\n/, `grep -rn '#include.*mfapi' --include=*.[ch] milter lib ctl inspect`;
 is_deeply(\@leaked, [], 'only milter/callbacks.c includes libmilter');
 my @resolve = grep { /\bub_resolve\s*\((?!\))/ } split /\n/, `grep -rn 'ub_resolve *(' --include=*.c milter lib ctl inspect | grep -v '\\*'`;
