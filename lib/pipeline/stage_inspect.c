@@ -15,7 +15,7 @@ static const struct finding_code codes[] = {
 static unsigned inspect_tasks(const struct session *session)
 {
 	unsigned tasks = 0;
-	if (session->message == NULL || session->message_status != MESSAGE_OK) {
+	if (session->message == NULL) {
 		return 0;
 	}
 	if (pipeline_runs(session, &stage_dkim) && session->keys.count > 0) {
@@ -27,7 +27,7 @@ static unsigned inspect_tasks(const struct session *session)
 	return tasks;
 }
 
-/* Where no worker answered, a signature that might be good is not a bad one. */
+/* Where no worker looked at the message, a signature that might be good is not a bad one. */
 static void inspect_reply_failed(struct session *session)
 {
 	const struct dkim_keys *keys = &session->keys;
@@ -54,6 +54,12 @@ static enum stage_progress inspect_end(struct session *session, const void *sett
 		return STAGE_PENDING;
 	}
 	session->inspected = true;
+	if (session->message_status != MESSAGE_OK) {
+		/* Too large, or no room for it, of which stage_message tells: its signatures are unknown, not missing. */
+		inspect_reply_failed(session);
+		session->inspection.virus = INSPECT_VIRUS_NOT_SCANNED;
+		return STAGE_DONE;
+	}
 	session->inspection = (struct inspect_reply){.virus = INSPECT_VIRUS_NOT_SCANNED};
 	unsigned tasks = inspect_tasks(session);
 	if (tasks == 0) {
