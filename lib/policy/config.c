@@ -526,12 +526,13 @@ enum stage_mode config_mode(const struct config *config, size_t index)
 
 size_t config_section_of(const struct config *config, const struct finding_code *code)
 {
-	size_t i = 0;
-	while (code < config->parts[i].section->codes ||
-	       code >= config->parts[i].section->codes + config->parts[i].code_count) {
-		i++;
+	for (size_t i = 0; i < config->count; i++) {
+		const struct config_part *part = &config->parts[i];
+		if (part->code_count > 0 && code >= part->section->codes && code < part->section->codes + part->code_count) {
+			return i;
+		}
 	}
-	return i;
+	abort();
 }
 
 struct action config_action(const struct config *config, enum direction direction, const struct finding_code *code)
