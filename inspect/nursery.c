@@ -234,12 +234,13 @@ int main(void)
 	if (problem != NULL) {
 		tell(&nursery, (struct wire_note){.kind = WIRE_FAILED, .text = problem}, -1);
 		folder_close(&nursery.folder);
-		return 1;
+		_exit(1);
 	}
 	sandbox_isolate();
 	tell(&nursery, (struct wire_note){.kind = WIRE_LOADED, .number = clamav_signatures(), .flag = clamav_official()},
 	     -1);
 	serve(&nursery);
 	end_children(&nursery);
-	return 0;
+	/* What all workers shared was kept to the end on purpose: there is nothing to free, and no leak to look for. */
+	_exit(0);
 }

@@ -278,7 +278,9 @@ static void check(uid_t user, const char *who)
 			continue;
 		}
 		ok(!inside.can[i], "%s: a worker cannot %s", who, probes[i].name);
-		if (!probes[i].as_root || user == 0) {
+		if (probes[i].run == try_namespace && user != 0 && !outside.can[i]) {
+			diag("%s: nobody can %s here (a chroot, or forbidden by the system)", who, probes[i].name);
+		} else if (!probes[i].as_root || user == 0) {
 			ok(outside.can[i], "%s: others can %s", who, probes[i].name);
 		}
 	}
