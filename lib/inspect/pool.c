@@ -119,10 +119,15 @@ static struct worker *worker_acquire(struct pool *pool, uint64_t deadline, struc
 		waiter_wait(pool, &waiter, deadline);
 		worker = waiter.worker;
 	}
+	if (worker != NULL && clock_now() >= deadline) {
+		pool->status.busy--;
+		pool_worker_offer(pool, worker); /* a request that has no time left would only kill it */
+		worker = NULL;
+	}
 	if (worker != NULL) {
 		*copy_r = *worker;
 	}
-	*down_r = pool_worker_find(pool, WORKER_BUSY) == NULL;
+	*down_r = pool_worker_find(pool, WORKER_BUSY) == NULL && pool_worker_find(pool, WORKER_IDLE) == NULL;
 	pthread_mutex_unlock(&pool->lock);
 	return worker;
 }
@@ -171,6 +176,7 @@ static bool reply_fits(const struct inspect_reply *reply, const struct inspect_r
 	return true;
 }
 
+/* POOL_DOWN: it died before it had read the request. */
 static enum pool_result worker_answer(int socket, uint64_t deadline, char *packet, struct arena *arena,
                                       const struct inspect_request *request, struct inspect_reply *reply_r)
 {
@@ -183,6 +189,9 @@ static enum pool_result worker_answer(int socket, uint64_t deadline, char *packe
 		return POOL_TIMEOUT;
 	}
 	ssize_t n = wire_receive(socket, packet, NULL);
+	if (n < 0 && errno == ECONNRESET) {
+		return POOL_DOWN; /* so the kernel says that packets were left unread */
+	}
 	if (n == 0 || (n < 0 && errno != EMSGSIZE)) {
 		return POOL_CRASHED;
 	}
@@ -230,7 +239,10 @@ static enum pool_result inspect(struct pool *pool, const struct inspect_request 
 			if (wire_offer(copy.socket, packet, n, request->message_fd)) {
 				enum pool_result result = worker_answer(copy.socket, deadline, packet, arena, request, reply_r);
 				worker_give_back(pool, worker, result);
-				return result;
+				if (result != POOL_DOWN) {
+					return result;
+				}
+				continue;
 			}
 			if (errno != EPIPE && errno != ECONNRESET && errno != EAGAIN) {
 				log_error("content workers: a request cannot be sent: %s", strerror(errno));
