@@ -206,23 +206,41 @@ static void asker_join(struct asker *asker)
 
 /* ---- processes ---- */
 
-static pid_t parent_of(long pid)
+/* 'R', 'S', 'T' and so on; 'Z' too where there is no such process. */
+static char state_of(long pid, pid_t *parent_r)
 {
 	char path[64];
 	char line[512];
+	char state = 'Z';
 	long parent = 0;
 	snprintf(path, sizeof path, "/proc/%ld/stat", pid);
 	FILE *file = fopen(path, "re");
-	if (file != NULL && fgets(line, sizeof line, file) != NULL && strrchr(line, ')') != NULL) {
-		char state;
-		if (sscanf(strrchr(line, ')') + 1, " %c %ld", &state, &parent) != 2 || state == 'Z') {
-			parent = 0;
-		}
+	if (file != NULL && fgets(line, sizeof line, file) != NULL && strrchr(line, ')') != NULL &&
+	    sscanf(strrchr(line, ')') + 1, " %c %ld", &state, &parent) != 2) {
+		state = 'Z';
 	}
 	if (file != NULL) {
 		fclose(file);
 	}
-	return (pid_t)parent;
+	*parent_r = (pid_t)parent;
+	return state;
+}
+
+/* 0: it is dead. */
+static pid_t parent_of(long pid)
+{
+	pid_t parent;
+	return state_of(pid, &parent) == 'Z' ? 0 : parent;
+}
+
+static void stop(pid_t pid)
+{
+	uint64_t end = clock_now() + WAIT_S * CLOCK_NS_PER_S;
+	pid_t parent;
+	kill(pid, SIGSTOP);
+	while (state_of(pid, &parent) != 'T' && clock_now() < end) {
+		sched_yield();
+	}
 }
 
 static size_t children_of(pid_t parent, pid_t *pids_r)
@@ -437,7 +455,7 @@ static void test_unread(void)
 	struct pool_status status;
 	struct asker asker = {.pool = pool, .message = clean_mail, .ms = WAIT_S * 1000};
 	pid_t worker = worker_pid();
-	kill(worker, SIGSTOP);
+	stop(worker);
 	asker_start(&asker);
 	ok(busy(pool, 1), "a stopped worker has a message");
 	uint64_t start = clock_now();
@@ -457,7 +475,7 @@ static void test_hang(void)
 {
 	struct pool *pool = pool_start(1, signatures);
 	pid_t worker = worker_pid();
-	kill(worker, SIGSTOP);
+	stop(worker);
 	struct answer answer = ask(pool, clean_mail, 200);
 	ok(answer.result == POOL_TIMEOUT, "a worker that hangs: \"%s\"", pool_result_text(answer.result));
 	ok(answer.took_ms >= 200 && answer.took_ms < 200 + REPLACED_MAX_MS, "at the deadline of 200 ms: %llu ms",
@@ -491,7 +509,7 @@ static void test_queue(void)
 	struct asker first = {.pool = pool, .message = clean_mail, .ms = WAIT_S * 1000};
 	struct asker second = first;
 	pid_t worker = worker_pid();
-	kill(worker, SIGSTOP);
+	stop(worker);
 	asker_start(&first);
 	ok(busy(pool, 1), "the only worker has a message");
 	struct answer answer = ask(pool, clean_mail, 100);
@@ -520,7 +538,7 @@ static void test_nursery_death(void)
 	is_int((long long)status.restarts, 1, "one restart is counted");
 	ok(nursery_pid() > 0 && nursery_pid() != nursery, "there is a new nursery");
 	is_int((long long)left_behind(), 1, "the folder of the dead one was removed");
-	kill(nursery_pid(), SIGSTOP);
+	stop(nursery_pid());
 	pid_t pids[PIDS_MAX];
 	size_t n = children_of(nursery_pid(), pids);
 	for (size_t i = 0; i < n; i++) {
@@ -565,7 +583,7 @@ static void test_close(void)
 {
 	struct pool *pool = pool_start(1, signatures);
 	struct asker asker = {.pool = pool, .message = clean_mail, .ms = 300};
-	kill(worker_pid(), SIGSTOP);
+	stop(worker_pid());
 	asker_start(&asker);
 	ok(busy(pool, 1), "a request is under way");
 	pool_close(pool);
