@@ -239,8 +239,7 @@ static void setup_check_anchors(struct setup *setup, const char *path)
 	ldns_status status = LDNS_STATUS_OK;
 	setup_check_file(setup, path);
 	FILE *file = setup->problem == NULL ? fopen(path, "re") : NULL;
-	while (file != NULL && !found && !feof(file) &&
-	       (status == LDNS_STATUS_OK || status == LDNS_STATUS_SYNTAX_EMPTY)) {
+	while (file != NULL && !found && !feof(file) && (status == LDNS_STATUS_OK || status == LDNS_STATUS_SYNTAX_EMPTY)) {
 		ldns_rr *rr = NULL;
 		status = ldns_rr_new_frm_fp(&rr, file, NULL, NULL, NULL);
 		if (status == LDNS_STATUS_OK) {
@@ -312,6 +311,9 @@ static void setup_context(struct setup *setup, const struct dns_settings *settin
 	for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
 		setup_option(setup, options[i][0], options[i][1]);
 	}
+	/* How long libunbound leaves a server alone that was silent for 20 s: 900 s if it is not told, and all mail is
+	 * deferred as long when it is the only forwarder. */
+	setup_option(setup, "infra-host-ttl:", forward ? "5" : "60");
 	setup_option(setup, "module-config:", settings->trust_anchor_file != NULL ? "validator iterator" : "iterator");
 	if (settings->trust_anchor_file != NULL) {
 		setup_check_anchors(setup, settings->trust_anchor_file);

@@ -16,7 +16,8 @@ use Net::DNS;
 use Time::HiRes qw(time);
 
 my ($port) = @ARGV;
-my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Proto => 'udp') or die "port $port: $!";
+my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Proto => 'udp')
+    or die "port $port: $!";
 my $select = IO::Select->new($socket);
 my @queue;
 $| = 1;

@@ -18,11 +18,15 @@ sub probe ($forwarder, $timeout, @anchors) {
     return { pid => $pid, in => $in, out => $out };
 }
 
-# Asks all questions together. Returns a map from each to "status fields...", with {took} in milliseconds.
-sub ask ($probe, @questions) {
-    my %answer;
+sub put ($probe, @questions) {
     print { $probe->{in} } map { "$_\n" } @questions, '';
     $probe->{in}->flush;
+    return;
+}
+
+# A map from each question of one put() to { text => "status fields..." }, with {took} in milliseconds.
+sub get ($probe) {
+    my %answer;
     while (defined(my $line = readline $probe->{out})) {
         chomp $line;
         if ($line =~ /^took (.*)/) {
@@ -32,8 +36,11 @@ sub ask ($probe, @questions) {
         my ($name, $type, $status, $secure, $ttl, @rest) = split /\t/, $line;
         $answer{"$name $type"} = { text => join(' ', $status, sort @rest), secure => $secure, ttl => $ttl };
     }
-    die "the probe has ended\n" . read_file(work_dir() . '/probe.log');
+    die "the probe has ended\n";
 }
+
+# Asks all questions together.
+sub ask ($probe, @questions) { put($probe, @questions); return get($probe) }
 
 sub finish ($probe) {
     close $probe->{in};
@@ -52,6 +59,12 @@ sub server ($port) {
 }
 
 sub asked ($server, $name) { return scalar(() = read_file($server->{log}) =~ /^asked \Q$name\E /mg) }
+
+# 0. Half a minute of silence, while all else goes on: see 7.
+my $mute_port = free_port();
+my $mute_server = server($mute_port);
+my $mute = probe("127.0.0.1\@$mute_port", 1000);
+put($mute, map { ("dead$_.example A", "dead$_.example TXT") } $_ * 10 .. $_ * 10 + 9) for 1 .. 28;
 
 # 1. What a zone can say.
 my $long = join ' ', map { '"' . ($_ x 250) . '"' } 'a' .. 'p';    # 4000 bytes: not by UDP
@@ -140,7 +153,8 @@ ask($slow, 'slow1.example A', 'SLOW1.Example. A');
 is(asked($server, 'slow1.example'), 1, 'a question is asked once, however it is written');
 
 # 3. What is temporary is not absent.
-$answer = ask($slow, 'servfail.example A', 'refused.example A', 'cut.example TXT', 'absent.example A', 'empty.example A');
+$answer = ask($slow, 'servfail.example A', 'refused.example A', 'cut.example TXT', 'absent.example A',
+    'empty.example A');
 like($answer->{"$_"}{text}, qr/^temporary ./, "$_ is temporary: $answer->{$_}{text}")
     for 'servfail.example A', 'refused.example A', 'cut.example TXT';
 is($answer->{'absent.example A'}{text}, 'nxdomain', 'NXDOMAIN is nxdomain');
@@ -161,7 +175,8 @@ for my $name (sort keys %kept) {
         return asked($server, $name) > 1;
     }, 20);
     my $took = time - $start;
-    ok($took > 0.5 && $took < 3 && $rounds > 5, sprintf '%s with TTL 1 was kept for %.1f s, %d questions', $name, $took, $rounds);
+    ok($took > 0.5 && $took < 3 && $rounds > 5,
+        sprintf '%s with TTL 1 was kept for %.1f s, %d questions', $name, $took, $rounds);
 }
 ask($slow, 'plain.example A') for 1 .. 20;
 is(asked($server, 'plain.example'), 1, 'TTL 300 is kept');
@@ -176,7 +191,8 @@ for my $round (1 .. 3) {
 }
 $server = server($port);
 my ($back, $n) = (time, 0);
-wait_until('answers from the server that is back', sub { $n++; ask($down, "back$n.example A")->{"back$n.example A"}{text} =~ /^found/ });
+sub found ($probe, $question) { return ask($probe, $question)->{$question}{text} =~ /^found/ }
+wait_until('answers from the server that is back', sub { $n++; found($down, "back$n.example A") });
 cmp_ok(time - $back, '<', 10, sprintf 'it is used again after %.1f s', time - $back);
 finish($_) for $down, $slow, $probe;
 stop($server);
@@ -194,15 +210,28 @@ SKIP: {
     write_file("$dir/root.zone", $signed);
     $nsd->up;
     my $secure = probe($nsd->{forwarder}, 10_000, "$dir/$key.key");
-    $answer = ask($secure, 'host.example A', 'gone.example A', 'host.example PTR', 'middle.example TXT', 'middle.example A',
-        '2.0.0.10.in-addr.arpa PTR');
-    my %want = ('host.example A' => 'found 192.0.2.1 192.0.2.2', 'gone.example A' => 'nxdomain', 'host.example PTR' => 'nodata');
+    $answer = ask($secure, 'host.example A', 'gone.example A', 'host.example PTR', 'middle.example TXT',
+        'middle.example A', '2.0.0.10.in-addr.arpa PTR');
+    my %want = ('host.example A' => 'found 192.0.2.1 192.0.2.2', 'gone.example A' => 'nxdomain',
+        'host.example PTR' => 'nodata');
     for my $question (sort keys %want) {
         is("$answer->{$question}{text}, $answer->{$question}{secure}", "$want{$question}, secure", "signed: $question");
     }
-    like($answer->{'middle.example TXT'}{text}, qr/^temporary bogus: ./, "a changed record: $answer->{'middle.example TXT'}{text}");
+    my $changed = $answer->{'middle.example TXT'}{text};
+    like($changed, qr/^temporary bogus: ./, "a changed record: $changed");
     is($answer->{'middle.example A'}{text}, 'nodata', 'the name of the changed record has no address');
-    is($answer->{'2.0.0.10.in-addr.arpa PTR'}{text}, 'found two.example', 'a forwarder may answer private networks unsigned');
+    is($answer->{'2.0.0.10.in-addr.arpa PTR'}{text}, 'found two.example',
+        'a forwarder may answer private networks unsigned');
     finish($secure);
 }
+
+# 7. A forwarder that was silent for so long that libunbound would not ask it for a quarter of an hour.
+my $silent = 0;
+for (1 .. 28) { $silent += get($mute)->{took} / 1000 }
+cmp_ok($silent, '>', 22, sprintf 'the forwarder was silent for %.0f s', $silent);
+($back, $n) = (time, 0);
+wait_until('an answer after the silence', sub { $n++; found($mute, "back$n.example A") });
+cmp_ok(time - $back, '<', 10, sprintf 'it is asked again after %.1f s', time - $back);
+finish($mute);
+stop($mute_server);
 done_testing();
