@@ -14,15 +14,14 @@ struct dmarc_request {
 	const struct author *author;
 	const struct spf_verdict *spf; /* MAIL FROM identity (or HELO for the null path); NULL: SPF was not checked */
 	const char *const *dkim_pass;  /* canonical d= domains of passing signatures, NULL-ended */
-	bool dkim_temporary;           /* some signature could not be judged for a temporary reason */
-	const char *const *dkim_temporary_domains; /* their d=, NULL-ended */
+	const char *const *dkim_temporary_domains; /* d= of those that could not be judged for a temporary reason, as above */
 };
 
 struct dmarc_verdict {
 	enum auth_result result;          /* none (no policy), pass, fail, temperror, permerror */
 	enum dmarc_policy policy;         /* published for this domain, before t=y */
 	enum dmarc_policy disposition;    /* what the domain asks for this message: none on pass; t=y lowers it one step */
-	enum dmarc_source source;         /* which tag gave the policy */
+	enum dmarc_source source;         /* which tag gave the policy; np= equal to sp= is told as sp= */
 	const char *domain;               /* Author Domain, canonical, "" when there is none */
 	const char *org_domain;           /* Organizational Domain, "" when not found */
 	const char *policy_domain;        /* where the record was found, "" when none */
@@ -34,7 +33,10 @@ struct dmarc_verdict {
 	const char *problem;              /* why temperror, permerror or none; NULL when nothing is to be said */
 };
 
-/* False while answers are pending (see spf_check()). Can be called before SPF and DKIM are known, with spf NULL and no
+/* A message without exactly one Author Domain is permerror: "DMARC validation is not possible" (RFC 9989 5.3.1, as
+ * numbered in its last draft, dmarcbis-41); what is done about it is policy's affair.
+ *
+ * False while answers are pending (see spf_check()). Can be called before SPF and DKIM are known, with spf NULL and no
  * dkim_pass, to start the tree walk early; the answer is then worth nothing. Strings live in arena. Thread-safe. */
 bool dmarc_check(const struct dmarc_request *request, struct lookups *lookups, struct arena *arena,
                  struct dmarc_verdict *verdict_r);

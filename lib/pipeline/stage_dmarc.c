@@ -105,13 +105,11 @@ static enum stage_progress dmarc_end(struct session *session, const void *settin
 	if ((spf && !session->spf_known) || !session->inspected) {
 		return STAGE_PENDING;
 	}
-	const char *const *undecided = dmarc_dkim_domains(session, AUTH_TEMPERROR);
 	struct dmarc_request request = {
 		.author = &session->author,
 		.spf = spf ? &session->spf : NULL,
 		.dkim_pass = dmarc_dkim_domains(session, AUTH_PASS),
-		.dkim_temporary = undecided[0] != NULL,
-		.dkim_temporary_domains = undecided,
+		.dkim_temporary_domains = dmarc_dkim_domains(session, AUTH_TEMPERROR),
 	};
 	session->dmarc_known = dmarc_check(&request, session->lookups, session->arena, &session->dmarc);
 	if (!session->dmarc_known) {

@@ -5,6 +5,7 @@
 #include "t/late_lookups.h"
 #include "t/tap.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 static void test_records(void)
@@ -193,11 +194,8 @@ static void run_row(const struct row *row, const char *path, bool late)
 	struct spf_verdict spf = {.result = row->spf, .domain = row->spf_domain};
 	const char *pass[] = {row->dkim, NULL};
 	const char *temporary[] = {row->dkim_temporary, NULL};
-	struct dmarc_request request = {.author = &author,
-	                                .spf = &spf,
-	                                .dkim_pass = pass,
-	                                .dkim_temporary = row->dkim_temporary != NULL,
-	                                .dkim_temporary_domains = temporary};
+	struct dmarc_request request = {
+	    .author = &author, .spf = &spf, .dkim_pass = pass, .dkim_temporary_domains = temporary};
 	struct dmarc_verdict verdict;
 	int rounds = 0;
 	while (!dmarc_check(&request, lookups, arena, &verdict) && rounds++ < 10) {
@@ -265,6 +263,53 @@ static void test_library(void)
 	arena_destroy(arena);
 }
 
+/* Whatever may be an author's domain, the library takes it: nobody fills the log with disagreements. */
+static void test_library_domains(void)
+{
+	struct arena *arena = arena_create(4096);
+	char label[64] = {0};
+	memset(label, 'a', 63);
+	const char *domains[] = {
+	    "localhost", "under_score.example", "xn--bcher-kva.example",
+	    "192.0.2.1", "-a-.b--c.example",    "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q.r.s.t.u.v.w.example",
+	    "co.uk",     "_dmarc.example",      arena_printf(arena, "%s.%s.%s.%.61s", label, label, label, label)};
+	unsigned long before = dmarc_library_disagreements();
+	for (size_t i = 0; i < sizeof domains / sizeof *domains; i++) {
+		struct dmarc_verdict verdict = {.result = AUTH_FAIL, .policy = DMARC_POLICY_REJECT, .domain = domains[i]};
+		ok(dmarc_library_agrees(arena, &verdict), "fail for %s", domains[i]);
+		verdict.result = AUTH_PASS;
+		verdict.dkim_alignment = DMARC_ALIGNED_STRICT;
+		ok(dmarc_library_agrees(arena, &verdict), "pass for it");
+	}
+	is_int((long long)dmarc_library_disagreements(), (long long)before, "no disagreement");
+	arena_destroy(arena);
+}
+
+static void *library_thread(void *context)
+{
+	(void)context;
+	struct arena *arena = arena_create(4096);
+	struct dmarc_verdict verdict = {.result = AUTH_FAIL, .policy = DMARC_POLICY_QUARANTINE, .domain = "x.example"};
+	for (int i = 0; i < 500; i++) {
+		dmarc_library_agrees(arena, &verdict);
+	}
+	arena_destroy(arena);
+	return NULL;
+}
+
+static void test_library_threads(void)
+{
+	pthread_t threads[4];
+	unsigned long before = dmarc_library_disagreements();
+	for (size_t i = 0; i < 4; i++) {
+		pthread_create(&threads[i], NULL, library_thread, NULL);
+	}
+	for (size_t i = 0; i < 4; i++) {
+		pthread_join(threads[i], NULL);
+	}
+	is_int((long long)dmarc_library_disagreements(), (long long)before, "four threads at once agree too");
+}
+
 int main(void)
 {
 	test_records();
@@ -276,6 +321,8 @@ int main(void)
 	test_walk_size(path);
 	test_authors(path);
 	unlink(path);
+	test_library_threads(); /* first, so that they race for its initialisation */
 	test_library();
+	test_library_domains();
 	return done_testing();
 }
