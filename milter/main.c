@@ -82,7 +82,7 @@ static bool parse(int argc, char **argv, struct main_options *options_r, int *st
 		*status_r = EXIT_USAGE;
 		return false;
 	}
-	if (options_r->config == NULL && access(default_path, F_OK) == 0) {
+	if (options_r->config == NULL && (access(default_path, F_OK) == 0 || errno != ENOENT)) {
 		options_r->config = strdup(default_path);
 	}
 	return true;

@@ -25,12 +25,12 @@ my $config = write_file(work_dir() . '/conf', 'authserv_id = "mx.test.example"' 
 my @base = ('explain', '--config', $config, '--dns-zone', $zone, '--helo', 'mail.example', '--rcpt', 'b@dst.example');
 
 sub file ($text) { state $n = 0; return write_file(work_dir() . '/' . ++$n . '.eml', $text) }
-sub explain (@arg) { return map { decode_json($_) } split /\n/, run_ok($mailreeve, @base, '--json', @arg) }
+sub judged (@arg) { return map { decode_json($_) } split /\n/, run_ok($mailreeve, @base, '--json', @arg) }
 sub codes ($object) { return { map { $_->{code} => $_->{action} } @{ $object->{findings} } } }
 
 my (undef, $clean) = message(from => 'a@good.example', headers => "Authentication-Results: mx.test.example; dkim=pass\n");
 my $clean_file = file($clean);
-my ($pass) = explain('--client', '192.0.2.7', '--from', 'a@good.example', $clean_file);
+my ($pass) = judged('--client', '192.0.2.7', '--from', 'a@good.example', $clean_file);
 for my $wanted (qw(file action reply direction spf dkim arc dmarc authres attachments virus bayes score findings recipients edits)) {
     ok(exists $pass->{$wanted}, "key $wanted");
 }
@@ -48,23 +48,23 @@ is_deeply([ map { [ @{$_}{qw(edit name index)} ] } @{ $pass->{edits} } ],
     'edits: the forged one goes, ours comes');
 ok(!defined $pass->{$_}, "$_ is null: it does not exist yet") for qw(arc attachments bayes virus reply);
 
-my ($fail) = explain('--client', '198.51.100.7', '--from', 'a@good.example', $clean_file);
+my ($fail) = judged('--client', '198.51.100.7', '--from', 'a@good.example', $clean_file);
 is($fail->{action}, 'reject', 'a forgery is rejected');
 like($fail->{reply}, qr/^550 5\.7\.1 DMARC.*good\.example.*support id \w{8}/, 'with a reply');
 is($fail->{spf}{explanation}, '198.51.100.7 is not ours', 'the explanation of SPF');
 is(codes($fail)->{'dmarc.reject'}, 'reject', 'the finding that decided');
 
-my ($signed) = explain('--client', '198.51.100.7', '--from', 'x@none.example', file(sign($key, 'good.example', $clean)));
+my ($signed) = judged('--client', '198.51.100.7', '--from', 'x@none.example', file(sign($key, 'good.example', $clean)));
 is($signed->{action}, 'accept', 'a signed one is accepted from anywhere');
 is_deeply([ @{ $signed->{dkim}[0] }{qw(result domain selector algorithm problem key_bits)} ],
     [ 'pass', 'good.example', 'sel', 'rsa-sha256', undef, 2048 ], 'dkim');
-my ($changed) = explain('--client', '198.51.100.7', '--from', 'x@none.example', file(sign($key, 'good.example', $clean) =~ s/This is/It is/r));
+my ($changed) = judged('--client', '198.51.100.7', '--from', 'x@none.example', file(sign($key, 'good.example', $clean) =~ s/This is/It is/r));
 is_deeply([ $changed->{action}, $changed->{dkim}[0]{result}, $changed->{dkim}[0]{problem} ], [ 'reject', 'fail', 'the body was changed' ],
     'changed: rejected');
 
-my ($held) = explain('--client', '198.51.100.7', '--from', 'a@quar.example', file((message(from => 'a@quar.example'))[1]));
+my ($held) = judged('--client', '198.51.100.7', '--from', 'a@quar.example', file((message(from => 'a@quar.example'))[1]));
 is($held->{action}, 'quarantine', 'p=quarantine');
-my ($put_off) = explain('--client', '198.51.100.7', '--from', 'a@broken.example', file((message(from => 'a@broken.example'))[1]));
+my ($put_off) = judged('--client', '198.51.100.7', '--from', 'a@broken.example', file((message(from => 'a@broken.example'))[1]));
 is($put_off->{action}, 'tempfail', 'DNS is broken: never a reject');
 is_deeply([ $put_off->{spf}{result}, $put_off->{dmarc}{result} ], [ 'temperror', 'temperror' ], 'temperror, twice');
 like($put_off->{reply}, qr/^451 4\.7\.24 /, 'with 451');
@@ -72,29 +72,29 @@ like($put_off->{reply}, qr/^451 4\.7\.24 /, 'with 451');
 my $body = "--b\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n" . encode_base64(eicar()) . "--b--\n";
 my $virus = file((message(from => 'a@good.example', body => $body,
     headers => "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n"))[1]);
-my @both = explain('--client', '192.0.2.7', '--from', 'a@good.example', $clean_file, $virus);
+my @both = judged('--client', '192.0.2.7', '--from', 'a@good.example', $clean_file, $virus);
 is_deeply([ map { $_->{action} } @both ], [ 'accept', 'reject' ], 'several messages: one line each, in order');
 like($both[1]{virus}, qr/Eicar/, 'the name of the virus');
 is(codes($both[1])->{'virus.found'}, 'reject', 'its finding');
-my ($outbound) = explain('--client', '198.51.100.7', '--auth', 'user', '--from', 'a@good.example', $clean_file);
+my ($outbound) = judged('--client', '198.51.100.7', '--auth', 'user', '--from', 'a@good.example', $clean_file);
 is_deeply([ $outbound->{direction}, $outbound->{action}, $outbound->{authres} ], [ 'outbound', 'accept', undef ],
     'authenticated: outbound, not judged');
-my ($own) = explain('--client', '127.0.0.1', '--from', 'a@good.example', $virus);
+my ($own) = judged('--client', '127.0.0.1', '--from', 'a@good.example', $virus);
 is_deeply([ $own->{direction}, $own->{action} ], [ 'outbound', 'reject' ], 'own network: outbound, but scanned');
 
-my ($envelope) = explain('--client', '198.51.100.7', '--from', 'a@good.example');
+my ($envelope) = judged('--client', '198.51.100.7', '--from', 'a@good.example');
 is_deeply([ $envelope->{file}, $envelope->{spf}{result}, $envelope->{action} ], [ undef, 'fail', 'reject' ], 'the envelope alone');
-my ($author) = explain('--client', '192.0.2.7', $clean_file);
+my ($author) = judged('--client', '192.0.2.7', $clean_file);
 is($author->{spf}{domain}, 'good.example', 'without --from: the author');
-my ($returned) = explain('--client', '192.0.2.7', file("Return-Path: <r\@quar.example>\n$clean"));
+my ($returned) = judged('--client', '192.0.2.7', file("Return-Path: <r\@quar.example>\n$clean"));
 is($returned->{spf}{domain}, 'quar.example', 'or the Return-Path');
-my ($unknown) = explain('--from', 'a@good.example', $clean_file);
+my ($unknown) = judged('--from', 'a@good.example', $clean_file);
 is_deeply([ $unknown->{spf}{result}, $unknown->{spf}{problem} ], [ 'none', "the client's address is not known" ], 'without --client: no SPF');
 my ($piped) = map { decode_json($_) } split /\n/, `'$mailreeve' @base --json --client 192.0.2.7 - < '$clean_file'`;
 is_deeply([ $piped->{file}, $piped->{dmarc}{result} ], [ '-', 'pass' ], 'from standard input');
-my ($odd) = explain('--client', '192.0.2.7', '--from', "\"\xff\x01\"\@good.example", file("Subject: \xff\x00\x1b[2J\n\nx"));
+my ($odd) = judged('--client', '192.0.2.7', '--from', "\"\xff\x01\"\@good.example", file("Subject: \xff\x00\x1b[2J\n\nx"));
 is($odd->{action}, 'tag', 'bytes that are no UTF-8 are shown, and a message without From is named');
-my @none = explain('--client', '192.0.2.7', '--from', 'a@good.example', file(''), file("\n"), file("\r\n\r\n"), file('x' x 100_000));
+my @none = judged('--client', '192.0.2.7', '--from', 'a@good.example', file(''), file("\n"), file("\r\n\r\n"), file('x' x 100_000));
 is(scalar @none, 4, 'messages that hardly are: one verdict each');
 
 # What an operator sets: modes of stages, actions, outbound.
