@@ -21,7 +21,7 @@ struct dmarc_verdict {
 	enum auth_result result;          /* none (no policy), pass, fail, temperror, permerror */
 	enum dmarc_policy policy;         /* published for this domain, before t=y */
 	enum dmarc_policy disposition;    /* what the domain asks for this message: none on pass; t=y lowers it one step */
-	enum dmarc_source source;         /* which tag gave the policy; np= equal to sp= is told as sp= */
+	enum dmarc_source source;         /* which tag gave the policy; where np= asks for the same as sp=, not np= */
 	const char *domain;               /* Author Domain, canonical, "" when there is none */
 	const char *org_domain;           /* Organizational Domain, "" when not found */
 	const char *policy_domain;        /* where the record was found, "" when none */

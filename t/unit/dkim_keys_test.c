@@ -68,7 +68,7 @@ static void test_collect(void)
 		add_signature(&headers, arena, rows[i].signature);
 		dkim_keys_collect(arena, &headers, &keys);
 		is_int((long long)keys.count, 1, "one signature");
-		is_text(keys.items[0].name, rows[i].name, rows[i].signature);
+		is_text(keys.items[0].name, rows[i].name, text_escape(arena, slice_from(rows[i].signature), "", false, 200));
 		ok((keys.items[0].status == DKIM_KEY_UNUSABLE) == (rows[i].name[0] == '\0'), "unusable is told");
 		arena_destroy(arena);
 	}
@@ -83,7 +83,7 @@ static void test_bounds(void)
 	char label[64] = {0};
 	memset(label, 'a', 63);
 	strbuf_init(&long_text, arena);
-	strbuf_printf(&long_text, "d=x.example; s=%s.%s.%s.%s", label, label, label, label);
+	strbuf_printf(&long_text, "d=x.example; s=%s.%s.%s.aaaaaaaaaa", label, label, label);
 	add_signature(&headers, arena, long_text.data);
 	strbuf_init(&long_text, arena);
 	strbuf_add_text(&long_text, "d=x.example; s=s; b=");

@@ -62,7 +62,7 @@ static void test_records(void)
 			                                      "uyn"[record.psd], record.adkim_strict ? 's' : 'r',
 			                                      record.aspf_strict ? 's' : 'r', record.testing ? 'y' : 'n');
 		}
-		is_text(shape, rows[i].shape, rows[i].text);
+		is_text(shape, rows[i].shape, text_escape(arena, slice_from(rows[i].text), "", false, 200));
 		free(heap);
 		arena_destroy(arena);
 	}
@@ -225,6 +225,36 @@ static void test_walk_size(const char *path)
 	arena_destroy(arena);
 }
 
+static void test_sources(const char *path)
+{
+	static const struct {
+		const char *author;
+		enum dmarc_source source;
+		const char *policy_domain;
+	} sources[] = {
+	    {"reject.example", DMARC_SOURCE_P, "reject.example"},
+	    {"x.reject.example", DMARC_SOURCE_P, "reject.example"},
+	    {"real.sub.example", DMARC_SOURCE_SP, "sub.example"},
+	    {"fake.sub.example", DMARC_SOURCE_NP, "sub.example"},
+	    {"x.testing.example", DMARC_SOURCE_P, "testing.example"},
+	    {"plain.psd", DMARC_SOURCE_P, "psd"},
+	    {"nothing.example", DMARC_SOURCE_NONE, ""},
+	    {"invalid.sub.example", DMARC_SOURCE_NONE, ""},
+	};
+	for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+		struct arena *arena = arena_create(4096);
+		struct lookups *lookups = late_create(path, false);
+		struct author author = {.status = AUTHOR_OK, .address = {"", "", sources[i].author}};
+		struct dmarc_request request = {.author = &author};
+		struct dmarc_verdict verdict;
+		ok(dmarc_check(&request, lookups, arena, &verdict), "%s: judged", sources[i].author);
+		is_int(verdict.source, sources[i].source, "the tag");
+		is_text(verdict.policy_domain, sources[i].policy_domain, "where the record is");
+		late_destroy(lookups);
+		arena_destroy(arena);
+	}
+}
+
 static void test_authors(const char *path)
 {
 	for (enum author_status status = AUTHOR_NO_FROM; status <= AUTHOR_MANY_DOMAINS; status++) {
@@ -319,6 +349,7 @@ int main(void)
 		run_row(&rows[i], path, true);
 	}
 	test_walk_size(path);
+	test_sources(path);
 	test_authors(path);
 	unlink(path);
 	test_library_threads(); /* first, so that they race for its initialisation */
