@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/pipeline/stages.h"
 #include "milter/edits.h"
 
 #include <arpa/inet.h>
@@ -12,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,31 +22,37 @@
 enum {
 	BACKLOG = 1024,
 	IO_TIMEOUT = 900, /* seconds without a word from the MTA; an SMTP client may be silent for 5 minutes */
+	ANSWER_MS = 500,  /* for libmilter to send an answer once its callback has returned */
+	FDS_SESSION = 3,  /* descriptors of a session: its socket, its message, its call to listener_wake() */
+	FDS_OTHER = 256,  /* of everything else: resolver, workers, log */
 	REPLY_MAX = 900,  /* bytes of text that libmilter takes in a reply, and some room */
 };
 
 /* One connection of the MTA. */
 struct connection {
 	struct session *session;
-	bool leading_space;       /* header values come with the blank behind the colon */
-	unsigned long no_reply;   /* SMFIP_NR_* that were agreed upon */
+	bool leading_space;     /* header values come with the blank behind the colon */
+	unsigned long no_reply; /* SMFIP_NR_* that were agreed upon */
 	bool in_transaction;
 };
 
 static struct {
 	struct engine *engine;
 	struct listener *listener;
+	size_t sessions_most; /* that there are descriptors for */
 	atomic_bool draining;
 	atomic_size_t sessions;
 	pthread_mutex_t lock; /* guards the rest */
 	pthread_cond_t changed;
 	size_t transactions;
-	bool stopped; /* by callbacks_stop() */
-	bool gave_up; /* smfi_main() has returned */
+	uint64_t answered; /* when the last one was */
+	bool stopped;      /* by callbacks_stop() */
+	bool gave_up;      /* smfi_main() has returned */
 } server = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 /* libmilter waits for HUP, TERM and INT in a thread of its own and stops at any of them, handled or not. Signals are
- * milter/signals.c's affair, which waits by other means: libmilter's thread, the one caller of this function, sleeps. */
+ * milter/signals.c's affair, which waits by other means: libmilter's thread, the one caller of this function, sleeps.
+ */
 int sigwait(const sigset_t *set, int *signal_r)
 {
 	(void)set, (void)signal_r;
@@ -63,12 +71,14 @@ static void transaction_begin(struct connection *connection)
 	}
 }
 
-static void transaction_end(struct connection *connection)
+/* answered: libmilter has an answer to send. */
+static void transaction_end(struct connection *connection, bool answered)
 {
 	if (connection->in_transaction) {
 		connection->in_transaction = false;
 		pthread_mutex_lock(&server.lock);
 		server.transactions--;
+		server.answered = answered ? clock_now() : server.answered;
 		pthread_cond_broadcast(&server.changed);
 		pthread_mutex_unlock(&server.lock);
 	}
@@ -107,11 +117,11 @@ static void request_macros(SMFICTX *ctx)
 		int stage;
 		const char *names;
 	} lists[] = {
-		{SMFIM_CONNECT, "j {daemon_name} {client_addr} {client_name} {client_ptr}"},
-		{SMFIM_HELO, "{tls_version} {cipher}"},
-		{SMFIM_ENVFROM, "i {auth_authen} {auth_type}"},
-		{SMFIM_ENVRCPT, "i"},
-		{SMFIM_EOM, "i"},
+	    {SMFIM_CONNECT, "j {daemon_name} {client_addr} {client_name} {client_ptr}"},
+	    {SMFIM_HELO, "{tls_version} {cipher}"},
+	    {SMFIM_ENVFROM, "i {auth_authen} {auth_type}"},
+	    {SMFIM_ENVRCPT, "i"},
+	    {SMFIM_EOM, "i"},
 	};
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
 		smfi_setsymlist(ctx, lists[i].stage, (char *)(uintptr_t)lists[i].names);
@@ -145,6 +155,20 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
 	return SMFIS_CONTINUE;
 }
 
+/* Out of descriptors libmilter spins, and a session that gets no thread hangs: there is a most. */
+static bool session_enter(void)
+{
+	struct config *config = engine_config(server.engine);
+	const struct globals *globals = config_settings(config, SECTION_GLOBALS);
+	size_t most = globals->sessions_max < server.sessions_most ? globals->sessions_max : server.sessions_most;
+	config_release(config);
+	if (atomic_fetch_add(&server.sessions, 1) < most) {
+		return true;
+	}
+	atomic_fetch_sub(&server.sessions, 1);
+	return false;
+}
+
 static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
 {
 	struct connection *connection = smfi_getpriv(ctx);
@@ -152,12 +176,12 @@ static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
 	if (connection == NULL) {
 		return SMFIS_TEMPFAIL;
 	}
-	struct config *config = engine_config(server.engine);
-	const struct globals *globals = config_settings(config, 0);
-	bool full = atomic_load(&server.sessions) >= globals->sessions_max;
-	config_release(config);
-	if (full || atomic_load(&server.draining)) {
-		set_reply(ctx, "451", "4.3.2", full ? "Too many connections, please try again later" : "Restarting, please try again");
+	if (atomic_load(&server.draining)) {
+		set_reply(ctx, "451", "4.3.2", "Restarting, please try again");
+		return SMFIS_TEMPFAIL;
+	}
+	if (!session_enter()) {
+		set_reply(ctx, "451", "4.3.2", "Too many connections, please try again later");
 		return SMFIS_TEMPFAIL;
 	}
 	/* No address: local submission. */
@@ -165,7 +189,6 @@ static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
 		ip_parse("127.0.0.1", &client);
 	}
 	connection->session = session_create(server.engine);
-	atomic_fetch_add(&server.sessions, 1);
 	session_connect(connection->session, &client, host, macro(ctx, "j"));
 	return SMFIS_CONTINUE;
 }
@@ -308,7 +331,7 @@ static sfsistat on_message_end(SMFICTX *ctx)
 		break;
 	}
 	session_abort(connection->session);
-	transaction_end(connection);
+	transaction_end(connection, true);
 	return status;
 }
 
@@ -317,7 +340,7 @@ static sfsistat on_abort(SMFICTX *ctx)
 	struct connection *connection = smfi_getpriv(ctx);
 	if (connection != NULL && connection->session != NULL) {
 		session_abort(connection->session);
-		transaction_end(connection);
+		transaction_end(connection, false);
 	}
 	return SMFIS_CONTINUE;
 }
@@ -333,7 +356,7 @@ static sfsistat on_close(SMFICTX *ctx)
 		session_destroy(connection->session);
 		atomic_fetch_sub(&server.sessions, 1);
 	}
-	transaction_end(connection);
+	transaction_end(connection, false);
 	free(connection);
 	return SMFIS_CONTINUE;
 }
@@ -342,20 +365,20 @@ bool callbacks_open(struct listener *listener, char **error_r)
 {
 	static char name[] = "mailreeve";
 	struct smfiDesc description = {
-		.xxfi_name = name,
-		.xxfi_version = SMFI_VERSION,
-		.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_QUARANTINE | SMFIF_SETSYMLIST,
-		.xxfi_connect = on_connect,
-		.xxfi_helo = on_helo,
-		.xxfi_envfrom = on_mail,
-		.xxfi_envrcpt = on_rcpt,
-		.xxfi_header = on_header,
-		.xxfi_eoh = on_headers_end,
-		.xxfi_body = on_body,
-		.xxfi_eom = on_message_end,
-		.xxfi_abort = on_abort,
-		.xxfi_close = on_close,
-		.xxfi_negotiate = on_negotiate,
+	    .xxfi_name = name,
+	    .xxfi_version = SMFI_VERSION,
+	    .xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_QUARANTINE | SMFIF_SETSYMLIST,
+	    .xxfi_connect = on_connect,
+	    .xxfi_helo = on_helo,
+	    .xxfi_envfrom = on_mail,
+	    .xxfi_envrcpt = on_rcpt,
+	    .xxfi_header = on_header,
+	    .xxfi_eoh = on_headers_end,
+	    .xxfi_body = on_body,
+	    .xxfi_eom = on_message_end,
+	    .xxfi_abort = on_abort,
+	    .xxfi_close = on_close,
+	    .xxfi_negotiate = on_negotiate,
 	};
 	server.listener = listener;
 	mode_t before = umask(0777 & ~listener_mode(listener));
@@ -381,11 +404,30 @@ static void *run_library(void *unused)
 	return unused;
 }
 
+static void limit_sessions(void)
+{
+	struct rlimit limit;
+	struct config *config = engine_config(server.engine);
+	const struct globals *globals = config_settings(config, SECTION_GLOBALS);
+	server.sessions_most = SIZE_MAX;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+		server.sessions_most =
+		    limit.rlim_cur < FDS_OTHER + FDS_SESSION ? 1 : (limit.rlim_cur - FDS_OTHER) / FDS_SESSION;
+	}
+	if (server.sessions_most < globals->sessions_max) {
+		log_warning("sessions_max is %llu, but a limit of %llu descriptors is enough for %zu",
+		            (unsigned long long)globals->sessions_max, (unsigned long long)limit.rlim_cur,
+		            server.sessions_most);
+	}
+	config_release(config);
+}
+
 /* smfi_stop() would take seconds, and waits for nobody anyway: once we have drained, the process simply ends. */
 bool callbacks_run(struct engine *engine)
 {
 	pthread_t thread;
 	server.engine = engine;
+	limit_sessions();
 	if (pthread_create(&thread, NULL, run_library, NULL) != 0) {
 		return false;
 	}
@@ -401,17 +443,26 @@ bool callbacks_run(struct engine *engine)
 
 size_t callbacks_drain(uint64_t deadline)
 {
-	struct timespec until = clock_timespec(deadline);
-	int error = 0;
+	uint64_t end;
 	atomic_store(&server.draining, true);
 	listener_withdraw(server.listener);
 	pthread_mutex_lock(&server.lock);
-	while (server.transactions > 0 && error == 0) {
-		error = pthread_cond_clockwait(&server.changed, &server.lock, CLOCK_MONOTONIC, &until);
+	while (end = server.transactions > 0 ? deadline : server.answered + ANSWER_MS * CLOCK_NS_PER_MS,
+	       clock_now() < end) {
+		struct timespec until = clock_timespec(end);
+		pthread_cond_clockwait(&server.changed, &server.lock, CLOCK_MONOTONIC, &until);
 	}
 	size_t left = server.transactions;
 	pthread_mutex_unlock(&server.lock);
 	return left;
+}
+
+size_t callbacks_running(void)
+{
+	pthread_mutex_lock(&server.lock);
+	size_t n = server.transactions;
+	pthread_mutex_unlock(&server.lock);
+	return n;
 }
 
 void callbacks_stop(void)

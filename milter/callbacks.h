@@ -11,10 +11,12 @@ bool callbacks_open(struct listener *listener, char **error_r);
 /* Serves until callbacks_stop(); returns false when libmilter gave up by itself. */
 bool callbacks_run(struct engine *engine);
 
-/* From another thread: no new sessions; then waits until no transaction is running, or until the deadline. Returns how
- * many are left. */
+/* From another thread: no new sessions; then waits until no transaction is running and the last answer has left, or
+ * until the deadline. Returns how many are left. */
 size_t callbacks_drain(uint64_t deadline);
 /* Ends callbacks_run(). */
 void callbacks_stop(void);
+/* Transactions that libmilter's threads may be working on at this moment. */
+size_t callbacks_running(void);
 
 #endif

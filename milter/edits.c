@@ -10,9 +10,9 @@ bool edits_apply(const struct session *session, const struct edit_target *target
 			good = target->delete_header(target->context, edit->name, (int)edit->index);
 			break;
 		case EDIT_INSERT_HEADER:
-			good = target->insert_header(target->context, edit->name,
-			                             arena_printf(session->arena, "%s%s", target->leading_space ? " " : "", edit->value),
-			                             (int)edit->index);
+			good = target->insert_header(
+			    target->context, edit->name,
+			    arena_printf(session->arena, "%s%s", target->leading_space ? " " : "", edit->value), (int)edit->index);
 			break;
 		}
 		if (!good) {

@@ -111,7 +111,7 @@ static bool inet_prepare(struct listener *listener, const char *spec, char **err
 	const char *at = strchr(port, '@');
 	bool six = strncmp(spec, "inet6", 5) == 0;
 	struct addrinfo hints = {
-		.ai_family = six ? AF_INET6 : AF_INET, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+	    .ai_family = six ? AF_INET6 : AF_INET, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
 	struct addrinfo *found = NULL;
 	char number[16] = "";
 	char host[64] = "";
@@ -179,15 +179,20 @@ struct listener *listener_create(const struct globals *globals, uid_t user, gid_
 	return listener;
 }
 
+void listener_remove(struct listener *listener)
+{
+	listener_withdraw(listener);
+	if (listener->private != NULL) {
+		unlink(listener->private);
+	}
+}
+
 void listener_destroy(struct listener *listener)
 {
 	if (listener == NULL) {
 		return;
 	}
-	listener_withdraw(listener);
-	if (listener->private != NULL) {
-		unlink(listener->private);
-	}
+	listener_remove(listener);
 	free(listener->spec);
 	free(listener->public);
 	free(listener->private);
@@ -210,8 +215,9 @@ bool listener_publish(struct listener *listener, char **error_r)
 	if (listener->public == NULL) {
 		return true;
 	}
-	bool good = chown(listener->private, listener->user, listener->group) == 0 &&
-	            chmod(listener->private, listener->mode) == 0 && stat(listener->private, &status) == 0 &&
+	/* Its mode it has from bind(). chmod() would follow a symbolic link that somebody put in its place. */
+	bool good = lchown(listener->private, listener->user, listener->group) == 0 &&
+	            lstat(listener->private, &status) == 0 && S_ISSOCK(status.st_mode) &&
 	            rename(listener->private, listener->public) == 0;
 	if (good) {
 		listener->device = status.st_dev;
@@ -226,7 +232,7 @@ bool listener_publish(struct listener *listener, char **error_r)
 void listener_withdraw(struct listener *listener)
 {
 	struct stat status;
-	if (listener->public != NULL && listener->inode != 0 && stat(listener->public, &status) == 0 &&
+	if (listener->public != NULL && listener->inode != 0 && lstat(listener->public, &status) == 0 &&
 	    status.st_dev == listener->device && status.st_ino == listener->inode &&
 	    rename(listener->public, listener->private) == 0) {
 		atomic_store(&listener->reached_by, 0);

@@ -20,14 +20,14 @@
 enum { EXIT_USAGE = 2, OPT_ZONE = 256 };
 
 static const char usage[] =
-	"usage: mailreeved [-c FILE] [-f] [--dns-zone FILE]\n"
-	"  -c, --config FILE    configuration; by default " MR_SYSCONFDIR "/mailreeve.conf where it\n"
-	"                       exists, else the built-in defaults\n"
-	"  -f, --foreground     do not go into the background; log to standard error\n"
-	"      --dns-zone FILE  DNS answers from a master file, for tests\n"
-	"  -V, --version        print the version\n"
-	"  -h, --help           print this\n"
-	"See mailreeved(8).\n";
+    "usage: mailreeved [-c FILE] [-f] [--dns-zone FILE]\n"
+    "  -c, --config FILE    configuration; by default " MR_SYSCONFDIR "/mailreeve.conf where it\n"
+    "                       exists, else the built-in defaults\n"
+    "  -f, --foreground     do not go into the background; log to standard error\n"
+    "      --dns-zone FILE  DNS answers from a master file, for tests\n"
+    "  -V, --version        print the version\n"
+    "  -h, --help           print this\n"
+    "See mailreeved(8).\n";
 
 struct main_options {
 	char *config; /* absolute, or NULL */
@@ -46,10 +46,12 @@ static char *absolute(const char *path)
 static bool parse(int argc, char **argv, struct main_options *options_r, int *status_r)
 {
 	static const char default_path[] = MR_SYSCONFDIR "/mailreeve.conf";
-	static const struct option long_options[] = {
-		{"config", required_argument, NULL, 'c'}, {"foreground", no_argument, NULL, 'f'},
-		{"dns-zone", required_argument, NULL, OPT_ZONE}, {"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
+	                                             {"foreground", no_argument, NULL, 'f'},
+	                                             {"dns-zone", required_argument, NULL, OPT_ZONE},
+	                                             {"version", no_argument, NULL, 'V'},
+	                                             {"help", no_argument, NULL, 'h'},
+	                                             {NULL, 0, NULL, 0}};
 	int option;
 	*status_r = EXIT_SUCCESS;
 	while ((option = getopt_long(argc, argv, "c:fVh", long_options, NULL)) != -1) {
@@ -95,13 +97,15 @@ static void open_log(const struct globals *globals, bool foreground)
 	log_open(syslog ? LOG_TARGET_SYSLOG : LOG_TARGET_STDERR, "mailreeved");
 }
 
-static bool write_pid(const char *path, const struct privileges *privileges, char **error_r)
+static bool write_pid(const char *path, char **error_r)
 {
 	int fd = path[0] == '\0' ? -1 : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (path[0] == '\0') {
 		return true;
 	}
-	bool good = fd >= 0 && dprintf(fd, "%ld\n", (long)getpid()) > 0 && fchown(fd, privileges->user, privileges->group) == 0;
+	/* Readable in spite of our umask, and root's: who stops the daemon by this file must not be made to stop another
+	 * process. */
+	bool good = fd >= 0 && fchmod(fd, 0644) == 0 && dprintf(fd, "%ld\n", (long)getpid()) > 0;
 	if (!good && asprintf(error_r, "pid_file %s: %s", path, strerror(errno)) < 0) {
 		abort();
 	}
@@ -109,6 +113,19 @@ static bool write_pid(const char *path, const struct privileges *privileges, cha
 		close(fd);
 	}
 	return good;
+}
+
+/* Only while it names this process: the next daemon may have started while we drained. */
+static void remove_pid(const char *path)
+{
+	char text[32] = "";
+	int fd = path[0] == '\0' ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0 && read(fd, text, sizeof text - 1) > 0 && strtol(text, NULL, 10) == (long)getpid()) {
+		unlink(path);
+	}
+	if (fd >= 0) {
+		close(fd);
+	}
 }
 
 /* Socket, privileges, resolver and workers, in this order. NULL with *error_r. */
@@ -122,7 +139,7 @@ static struct engine *start(struct config *config, const struct main_options *op
 	}
 	*listener_r = listener_create(globals, privileges.user, privileges.group, error_r);
 	if (*listener_r == NULL || !callbacks_open(*listener_r, error_r) || !listener_publish(*listener_r, error_r) ||
-	    !write_pid(globals->pid_file, &privileges, error_r) || !privileges_drop(&privileges, error_r)) {
+	    !write_pid(globals->pid_file, error_r) || !privileges_drop(&privileges, error_r)) {
 		return NULL;
 	}
 	struct engine *engine = engine_open(config, &(struct engine_options){.dns_zone = options->dns_zone}, error_r);
@@ -145,6 +162,7 @@ static int serve(struct config *config, const struct main_options *options, int 
 		if (report >= 0) {
 			daemonize_failed(report, error);
 		}
+		remove_pid(globals->pid_file);
 		listener_destroy(listener);
 		free(error);
 		return EXIT_FAILURE;
@@ -153,11 +171,13 @@ static int serve(struct config *config, const struct main_options *options, int 
 	daemonize_ready(report);
 	bool good = callbacks_run(engine);
 	log_info("stopped");
-	if (globals->pid_file[0] != '\0') {
-		unlink(globals->pid_file);
+	remove_pid(globals->pid_file);
+	/* libmilter's threads live on, maybe in a callback of a transaction that was cut off: engine and listener are
+	 * theirs until the end, and exit() would clear away the libraries' data beneath them. */
+	listener_remove(listener);
+	if (callbacks_running() > 0) {
+		_exit(good ? EXIT_SUCCESS : EXIT_FAILURE);
 	}
-	listener_destroy(listener);
-	/* libmilter's threads may still be in a callback of a session that was cut off: the engine is theirs until exit. */
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -32,8 +32,8 @@ bool privileges_find(const struct globals *globals, struct privileges *privilege
 	}
 	const struct passwd *user = getpwnam(globals->user);
 	if (user == NULL) {
-		return fail(error_r, "user: there is no user \"%s\"; make it (useradd --system %s) or name another", globals->user,
-		            globals->user);
+		return fail(error_r, "user: there is no user \"%s\"; make it (useradd --system %s) or name another",
+		            globals->user, globals->user);
 	}
 	if (user->pw_uid == 0 && strcmp(globals->user, "root") != 0) {
 		return fail(error_r, "user: \"%s\" is root under another name", globals->user);

@@ -34,8 +34,12 @@ sub read_bytes ($self, $n) {
 
 # ( command, data ) of the next packet; nothing when the daemon has hung up.
 sub answer ($self) {
-    my $size = $self->read_bytes(4) // return;
-    my $packet = $self->read_bytes(unpack 'N', $size) // return;
+    local $SIG{ALRM} = sub { croak 'the daemon is silent' };
+    alarm 120;
+    my $size = $self->read_bytes(4);
+    my $packet = defined $size ? $self->read_bytes(unpack 'N', $size) : undef;
+    alarm 0;
+    return if !defined $packet;
     return (substr($packet, 0, 1), substr $packet, 1);
 }
 
