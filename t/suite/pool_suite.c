@@ -233,11 +233,21 @@ static pid_t parent_of(long pid)
 	return state_of(pid, &parent) == 'Z' ? 0 : parent;
 }
 
+/* Never to 0: that would be the whole group, prove and all. */
+static void send_signal(pid_t pid, int number)
+{
+	if (pid <= 0) {
+		printf("Bail out! there is no process to signal\n");
+		exit(1);
+	}
+	kill(pid, number);
+}
+
 static void stop(pid_t pid)
 {
 	uint64_t end = clock_now() + WAIT_S * CLOCK_NS_PER_S;
 	pid_t parent;
-	kill(pid, SIGSTOP);
+	send_signal(pid, SIGSTOP);
 	while (state_of(pid, &parent) != 'T' && clock_now() < end) {
 		sched_yield();
 	}
@@ -459,7 +469,7 @@ static void test_unread(void)
 	asker_start(&asker);
 	ok(busy(pool, 1), "a stopped worker has a message");
 	uint64_t start = clock_now();
-	kill(worker, SIGKILL);
+	send_signal(worker, SIGKILL);
 	asker_join(&asker);
 	uint64_t ms = (clock_now() - start) / CLOCK_NS_PER_MS;
 	ok(asker.answer.result == POOL_OK, "a message that it did not read goes to the next worker: \"%s\"",
@@ -494,7 +504,7 @@ static void test_idle_death(void)
 	bool all = true;
 	for (int i = 0; i < 10; i++) {
 		pid_t worker = worker_pid();
-		kill(worker, SIGKILL);
+		send_signal(worker, SIGKILL);
 		all = all && gone(worker) && answers(pool);
 	}
 	pool_get_status(pool, &status);
@@ -515,7 +525,7 @@ static void test_queue(void)
 	struct answer answer = ask(pool, clean_mail, 100);
 	ok(answer.result == POOL_BUSY, "who cannot wait longer: \"%s\"", pool_result_text(answer.result));
 	asker_start(&second);
-	kill(worker, SIGCONT);
+	send_signal(worker, SIGCONT);
 	asker_join(&first);
 	asker_join(&second);
 	ok(first.answer.result == POOL_OK && second.answer.result == POOL_OK, "who can wait is answered");
@@ -529,7 +539,7 @@ static void test_nursery_death(void)
 	pid_t nursery = nursery_pid();
 	pid_t worker = worker_pid();
 	uint64_t start = clock_now();
-	kill(nursery, SIGKILL);
+	send_signal(nursery, SIGKILL);
 	ok(gone(worker), "a worker dies with its nursery");
 	ok(answers(pool), "a request during the restart is answered, once there is a worker");
 	diag("%llu ms from the nursery's death to the next answer",
@@ -542,7 +552,7 @@ static void test_nursery_death(void)
 	pid_t pids[PIDS_MAX];
 	size_t n = children_of(nursery_pid(), pids);
 	for (size_t i = 0; i < n; i++) {
-		kill(pids[i], SIGKILL);
+		send_signal(pids[i], SIGKILL);
 	}
 	for (size_t i = 0; i < n; i++) {
 		gone(pids[i]);
@@ -550,7 +560,7 @@ static void test_nursery_death(void)
 	struct answer answer = ask(pool, clean_mail, 100);
 	ok(answer.result == POOL_DOWN && answer.took_ms >= 100, "without a nursery at work: \"%s\", at the deadline",
 	   pool_result_text(answer.result));
-	kill(nursery_pid(), SIGCONT);
+	send_signal(nursery_pid(), SIGCONT);
 	ok(answers(pool), "when it goes on, so does the pool");
 	pool_close(pool);
 	is_int((long long)left_behind(), 0, "nothing is left in tmp_dir");

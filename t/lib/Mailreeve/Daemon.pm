@@ -38,7 +38,11 @@ sub command ($self, @more) {
     return (test_program('mailreeved'), '-c', $self->{config}, @zone, @more);
 }
 
-sub env ($self) { return { MAILREEVE_INSPECT => reachable(test_program('mailreeve-inspect')) } }
+# Sanitizers give up where they cannot read their suppressions.
+sub env ($self) {
+    my %sanitizers = map { $_ => $ENV{$_} =~ s/\bsuppressions=\K([^:]+)/reachable($1)/er } grep { $ENV{$_} } qw(LSAN_OPTIONS TSAN_OPTIONS);
+    return { %sanitizers, MAILREEVE_INSPECT => reachable(test_program('mailreeve-inspect')) };
+}
 
 sub up ($self) {
     $self->{log} = "$self->{dir}/log";
