@@ -13,6 +13,22 @@
 #include <opendkim/dkim.h>
 #pragma GCC diagnostic pop
 
+/* dkim_sign() loses an ed25519 key when it is done with it; the verifier, which these tests are about, is not excused.
+ */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/lsan_interface.h>
+#define LEAKS_EXCUSED() __lsan_disable()
+#define LEAKS_COUNTED() __lsan_enable()
+#else
+#define LEAKS_EXCUSED() ((void)0)
+#define LEAKS_COUNTED() ((void)0)
+#endif
+
 static void require(bool condition, const char *what)
 {
 	if (!condition) {
@@ -114,7 +130,9 @@ const char *signer_sign(struct arena *arena, const struct signer *signer, struct
 	if (signer->identity != NULL) {
 		dkim_set_signer(dkim, (const u_char *)signer->identity);
 	}
+	LEAKS_EXCUSED();
 	feed(dkim, arena, message);
+	LEAKS_COUNTED();
 	require(dkim_getsighdr_d(dkim, strlen("DKIM-Signature: "), &value, &size) == DKIM_STAT_OK, "no signature");
 	struct strbuf out;
 	strbuf_init(&out, arena);
