@@ -234,7 +234,7 @@ static const int allowed[] = {
     SCMP_SYS(madvise),
     SCMP_SYS(brk),
     SCMP_SYS(rt_sigaction),
-    SCMP_SYS(shutdown),
+   
     SCMP_SYS(rt_sigprocmask),
     SCMP_SYS(rt_sigreturn),
     SCMP_SYS(sigaltstack),

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -116,18 +115,12 @@ static uint64_t cpu_seconds(void)
 	return (uint64_t)used.tv_sec;
 }
 
-/* A worker that has to be replaced lets no new request in, but serves one that is already on its way: nobody's message
- * pays for its going. */
+/* Until the worker should be replaced. A request that comes too late for it is not read, and goes to another. */
 static void serve_all(int socket, char *packet, struct arena *arena)
 {
 	size_t size = 0;
-	bool retired = false;
-	while (serve(socket, packet, arena, &size)) {
+	while (size <= LARGE_MESSAGE && cpu_seconds() < SANDBOX_CPU_SECONDS / 2 && serve(socket, packet, arena, &size)) {
 		arena_reset(arena);
-		if (!retired && (size > LARGE_MESSAGE || cpu_seconds() > SANDBOX_CPU_SECONDS / 2)) {
-			retired = true;
-			shutdown(socket, SHUT_RD);
-		}
 	}
 }
 

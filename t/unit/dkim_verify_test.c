@@ -194,6 +194,9 @@ static void test_weak(void)
 	is_int((long long)reply.signature_count, 2, "two fields with the same b=");
 	ok(reply.signatures[0].result != AUTH_PASS && reply.signatures[1].result != AUTH_PASS,
 	   "an rsa-sha1 signature does not pass behind a field that bears its b= and a better a=");
+	forged = arena_printf(arena, "%s%s%s", sha1, replace(sha1, "a=rsa-sha1", "a=rsa-sha256"), mail);
+	reply = verify(forged, dns, NOW);
+	ok(reply.signatures[0].result != AUTH_PASS && reply.signatures[1].result != AUTH_PASS, "nor in front of it");
 	signer = signer_default();
 	const char *text = sign(&signer, mail);
 	one(replace(text, "h=From:", "h="), dns, NOW, AUTH_PERMERROR, "the From field is not signed", "h= without From");
