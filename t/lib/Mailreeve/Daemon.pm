@@ -53,7 +53,14 @@ sub up ($self) {
     return;
 }
 
-sub down ($self, $signal = 'TERM') { return stop($self->{process}, $signal, 90) }
+# Ends the daemon and waits for its nursery, which cleans up after its workers: what is left then is killed.
+sub down ($self, $signal = 'TERM') {
+    my $nursery = $self->nursery;
+    kill $signal, $self->{process}{pid};
+    wait_until('mailreeved to end', sub { ended($self->{process}) }, 90);
+    wait_until('its nursery to end', sub { !defined $nursery || read_file("/proc/$nursery/stat") !~ /\) [^Z] /s });
+    return stop($self->{process});
+}
 
 sub log_text ($self) { return read_file($self->{log}) }
 
