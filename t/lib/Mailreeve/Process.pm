@@ -92,24 +92,20 @@ sub spawn (%arg) {
 
 # Asks a program to end, then makes it. Returns its wait status, undef where it did not end by itself.
 sub stop ($process, $signal = 'TERM', $seconds = 20) {
-    my $status;
     @running = grep { $_ != $process } @running;
-    kill $signal, $process->{pid};
+    kill $signal, $process->{pid} if !ended($process);
     my $limit = time + $seconds;
-    while (time < $limit) {
-        if (waitpid($process->{pid}, WNOHANG) == $process->{pid}) {
-            $status = $?;
-            last;
-        }
-        sleep 0.01;
-    }
+    sleep 0.01 while !ended($process) && time < $limit;
     kill 'KILL', -$process->{pid};
-    waitpid $process->{pid}, 0 if !defined $status;
-    return $status;
+    waitpid $process->{pid}, 0 if !defined $process->{status};
+    return $process->{status};
 }
 
-# Whether a program has ended by itself.
-sub ended ($process) { return waitpid($process->{pid}, WNOHANG) != 0 }
+# Whether a program has ended by itself; its wait status is kept for stop().
+sub ended ($process) {
+    $process->{status} = $? if !defined $process->{status} && waitpid($process->{pid}, WNOHANG) == $process->{pid};
+    return defined $process->{status};
+}
 
 sub on_end ($code) { push @at_end, $code; return }
 
