@@ -227,11 +227,8 @@ SKIP: {
 
 # 7. A forwarder that was silent for so long that libunbound would not ask it for a quarter of an hour.
 my $silent = 0;
-for (1 .. 90) {
-    $silent += get($mute)->{took} / 1000;
-    last if $silent > 22;
-}
-cmp_ok($silent, '>', 22, sprintf 'the forwarder was silent for %.0f s', $silent);
+for (1 .. 28) { $silent += get($mute)->{took} / 1000 }
+cmp_ok($silent, '>', 12, sprintf 'the forwarder was silent for %.0f s', $silent);
 ($back, $n) = (time, 0);
 wait_until('an answer after the silence', sub { $n++; found($mute, "back$n.example A") });
 cmp_ok(time - $back, '<', 10, sprintf 'it is asked again after %.1f s', time - $back);
