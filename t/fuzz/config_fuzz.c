@@ -8,13 +8,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static void require(bool condition)
-{
-	if (!condition) {
-		abort();
-	}
-}
-
 static struct config *load(const void *data, size_t size, char **error_r)
 {
 	char path[40];

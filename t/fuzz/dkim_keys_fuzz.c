@@ -2,15 +2,6 @@
 #include "lib/mail/domain.h"
 #include "t/fuzz/fuzz.h"
 
-#include <stdlib.h>
-
-static void require(bool condition)
-{
-	if (!condition) {
-		abort();
-	}
-}
-
 /* Canonical names are of these bytes only: nothing else may reach a question. */
 static bool is_name(const char *name)
 {

@@ -2,20 +2,11 @@
 #include "inspect/dkim_verify.h"
 #include "t/fuzz/fuzz.h"
 
-#include <stdlib.h>
-
 static const char key_text[] =
     "v=DKIM1; k=rsa; "
     "p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDbkmfdB0MGEQbLivEOYOyH4A0vkM3tZB+vsQnzmIpKJoDxPUjNS9ZRtjycm+EO1"
     "jP1yLet3NNSYLbRp1qwi9q1qXbDVfqI0d6LI67LQyrs/"
     "AKiw03++aNhqHMJNrSuKQdR+LD9QJxinWVB1KI8wcC2k5IKZ1bJQ1A7bg7b2+uTlwIDAQAB";
-
-static void require(bool condition)
-{
-	if (!condition) {
-		abort();
-	}
-}
 
 static bool start(void)
 {

@@ -3,13 +3,6 @@
 
 #include <stdlib.h>
 
-static void require(bool condition)
-{
-	if (!condition) {
-		abort();
-	}
-}
-
 static bool inside(struct slice text, struct slice part)
 {
 	return part.len == 0 || (part.data >= text.data && part.data + part.len <= text.data + text.len);

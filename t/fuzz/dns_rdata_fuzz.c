@@ -5,15 +5,6 @@
 #include "t/fuzz/fuzz.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-
-static void require(bool condition)
-{
-	if (!condition) {
-		abort();
-	}
-}
-
 /* A name that was accepted is in its one form: read again it gives itself. */
 static void check_name(struct slice text)
 {

@@ -6,13 +6,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static void require(bool condition)
-{
-	if (!condition) {
-		abort();
-	}
-}
-
 static void check_answer(const struct dns_answer *answer)
 {
 	require(answer != NULL && (answer->status == DNS_FOUND) == (answer->count > 0));

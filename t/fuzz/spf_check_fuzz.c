@@ -5,8 +5,6 @@
 #include "t/fuzz/fuzz.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-
 enum { QUESTIONS_MAX = 2048 };
 
 struct question {
@@ -25,13 +23,6 @@ struct lookups {
 	struct question *questions[QUESTIONS_MAX];
 	bool answered;
 };
-
-static void require(bool condition)
-{
-	if (!condition) {
-		abort();
-	}
-}
 
 static void answer_set(struct lookups *lookups, struct question *question, struct slice line)
 {

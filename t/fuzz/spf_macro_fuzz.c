@@ -1,15 +1,6 @@
 #include "lib/auth/spf_macro.h"
 #include "t/fuzz/fuzz.h"
 
-#include <stdlib.h>
-
-static void require(bool condition)
-{
-	if (!condition) {
-		abort();
-	}
-}
-
 /* The input: the macro string, NUL, the local part, NUL, the domain, which are the sender's own choice. */
 static const char *next_text(struct arena *arena, struct slice *rest)
 {

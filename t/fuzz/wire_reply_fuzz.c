@@ -3,15 +3,6 @@
 #include "lib/inspect/wire.h"
 #include "t/fuzz/fuzz.h"
 
-#include <stdlib.h>
-
-static void require(bool condition)
-{
-	if (!condition) {
-		abort();
-	}
-}
-
 static void check_text(const char *text)
 {
 	for (; text != NULL && *text != '\0'; text++) {

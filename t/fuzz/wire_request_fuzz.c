@@ -2,15 +2,6 @@
 #include "lib/inspect/wire.h"
 #include "t/fuzz/fuzz.h"
 
-#include <stdlib.h>
-
-static void require(bool condition)
-{
-	if (!condition) {
-		abort();
-	}
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char again[WIRE_PACKET_MAX];
