@@ -27,5 +27,10 @@ bool part_budget_part(struct part_budget *budget, unsigned depth)
 		return used_up(budget, "too many parts");
 	}
 	budget->parts--;
+	return part_budget_time(budget);
+}
+
+bool part_budget_time(struct part_budget *budget)
+{
 	return clock_now() < budget->deadline || used_up(budget, "out of time");
 }

@@ -34,5 +34,6 @@ struct part_budget {
 /* False, and exhausted set, when it is used up. */
 bool part_budget_bytes(struct part_budget *budget, uint64_t n);
 bool part_budget_part(struct part_budget *budget, unsigned depth); /* looks at the clock too */
+bool part_budget_time(struct part_budget *budget);
 
 #endif
