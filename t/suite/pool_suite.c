@@ -387,8 +387,8 @@ static void test_virus(void)
 	is_virus(pool, attach("From: a@example.com\r\n", "big.zip", zip("zeros", zeros)), INSPECT_VIRUS_LIMIT,
 	         "more than scan_size_max is not called clean");
 	struct answer answer = ask(pool, clean_mail, WAIT_S * 1000);
-	is_int(answer.reply.signatures_loaded, 1, "one signature is loaded");
-	ok(!answer.reply.official_database, "and no official database");
+	is_int(answer.reply.database.signatures, 1, "one signature is loaded");
+	ok(!answer.reply.database.official, "and no official database");
 	struct pool_status status;
 	pool_get_status(pool, &status);
 	is_int(status.workers, 2, "two workers");
@@ -418,7 +418,7 @@ static void is_dkim(const struct answer *answer, enum auth_result expected, cons
 {
 	bool one = answer->result == POOL_OK && answer->reply.signature_count == 1;
 	ok(one && answer->reply.signatures[0].result == expected, "%s: %s", name, auth_result_name(expected));
-	ok(one && answer->reply.virus == INSPECT_VIRUS_NOT_SCANNED, "and no scan, as asked");
+	ok(one && answer->reply.virus == INSPECT_VIRUS_NOT_ASKED, "and no scan, as asked");
 }
 
 static void test_dkim(void)
