@@ -13,6 +13,7 @@
 
 enum {
 	ARENA_CHUNK = 65536,
+	OWN_FILES = 1024, /* folders of libclamav's own */
 	LARGE_MESSAGE = 16 << 20, /* bytes: a worker that scanned one keeps much memory; a fresh one takes its place */
 	LEAD = sizeof CLAMAV_LEAD - 1,
 };
@@ -134,7 +135,10 @@ void worker_run(int socket, const char *directory, const struct pool_settings *s
 {
 	struct arena *arena = arena_create(ARENA_CHUNK);
 	char *packet = malloc(WIRE_PACKET_MAX);
-	struct sandbox_settings sandbox = {.directory = directory, .memory_max = settings->memory_max};
+	struct sandbox_settings sandbox = {.directory = directory, .memory_max = settings->memory_max,
+	                                   /* What libclamav unpacks is bounded by its limits; one file may be under way. */
+	                                   .disk_max = settings->scan_size_max + settings->file_size_max,
+	                                   .files_max = settings->scan_files_max + OWN_FILES};
 	if (packet == NULL || !clamav_set_tmp_dir(directory)) {
 		_exit(WORKER_UNFIT);
 	}
