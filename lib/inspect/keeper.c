@@ -160,6 +160,7 @@ struct keeper *keeper_open(const struct keeper_settings *settings, char **error_
 	keeper->current = first;
 	keeper->wanted_arena = arena_create(4096);
 	keeper_copy_settings(keeper->wanted_arena, settings, &keeper->wanted);
+	keeper_ask_clamd(keeper, keeper->wanted_arena);
 	if (settings->watch) {
 		keeper_run_test(keeper);
 		if (!start_thread(keeper)) {

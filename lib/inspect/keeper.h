@@ -10,7 +10,7 @@ struct keeper_settings {
 	struct pool_settings pool;
 	const char *clamd_socket;   /* NULL: libclamav in the workers; else clamd looks for viruses, and pool.databases is unused */
 	uint64_t check_interval_ns; /* how often the files of the database are looked at, and a failed self-test is repeated */
-	uint64_t test_interval_ns;  /* how often the self-test is run */
+	uint64_t test_interval_ns;  /* how often the self-test is run; a clamd's at each check_interval_ns */
 	bool watch;                 /* a thread for the database and the self-test: the daemon's; explain has none */
 	bool self_test;             /* EICAR must be found: at the start, in each new database, and from time to time */
 };

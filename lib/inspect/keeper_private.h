@@ -48,6 +48,8 @@ const char *keeper_test(struct generation *generation, struct arena *arena);
 
 /* The keeper's thread. */
 void *keeper_watch(void *keeper);
+/* Where there is a clamd: what it has loaded, for keeper->current->database. */
+void keeper_ask_clamd(struct keeper *keeper, struct arena *arena);
 /* Runs the self-test of the current generation, and logs what has changed. */
 void keeper_run_test(struct keeper *keeper);
 

@@ -105,8 +105,9 @@ const char *keeper_test(struct generation *generation, struct arena *arena)
 }
 
 /* clamd reloads its database by itself: what it has now. */
-static void ask_clamd(struct keeper *keeper, struct generation *generation, struct arena *arena)
+void keeper_ask_clamd(struct keeper *keeper, struct arena *arena)
 {
+	struct generation *generation = keeper->current;
 	struct inspect_database database;
 	if (generation->settings.clamd_socket != NULL &&
 	    clamd_database(&generation->clamd, clock_now() + CLAMD_SECONDS * CLOCK_NS_PER_S, arena, &database) == NULL) {
@@ -122,7 +123,7 @@ void keeper_run_test(struct keeper *keeper)
 	struct generation *generation = keeper->current;
 	struct arena *arena = arena_create(1024);
 	char before[sizeof keeper->status.problem];
-	ask_clamd(keeper, generation, arena);
+	keeper_ask_clamd(keeper, arena);
 	const char *problem = generation->settings.self_test ? keeper_test(generation, arena) : NULL;
 	problem = problem == NULL ? "" : problem;
 	pthread_mutex_lock(&keeper->lock);

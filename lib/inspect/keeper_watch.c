@@ -191,14 +191,14 @@ static void look(struct watch *watch)
 	watch->next_look = clock_now() + (due && interval > SETTLE_NS ? SETTLE_NS : interval);
 }
 
-static void test(struct watch *watch)
+/* A clamd may go away, and a scanner may be well again, at any time. */
+static uint64_t next_test(struct watch *watch)
 {
 	struct keeper *keeper = watch->keeper;
-	keeper_run_test(keeper);
 	pthread_mutex_lock(&keeper->lock);
-	bool well = keeper->status.problem[0] == '\0';
+	bool soon = keeper->status.problem[0] != '\0' || keeper->current->settings.clamd_socket != NULL;
 	pthread_mutex_unlock(&keeper->lock);
-	watch->next_test = clock_now() + (well ? watch->settings.test_interval_ns : watch->settings.check_interval_ns);
+	return clock_now() + (soon ? watch->settings.check_interval_ns : watch->settings.test_interval_ns);
 }
 
 /* The next thing to do: false when the keeper closes. */
@@ -227,14 +227,15 @@ void *keeper_watch(void *data)
 	keeper_copy_settings(watch.arena, &keeper->current->settings, &watch.settings);
 	watch.seen = keeper->current->print;
 	watch.next_look = clock_now() + watch.settings.check_interval_ns;
-	bool well = keeper->status.problem[0] == '\0';
-	watch.next_test = clock_now() + (well ? watch.settings.test_interval_ns : watch.settings.check_interval_ns);
+	watch.next_test = next_test(&watch);
 	while (wait_turn(&watch)) {
 		if (clock_now() >= watch.next_look) {
 			look(&watch);
+			watch.next_test = watch.next_test < next_test(&watch) ? watch.next_test : next_test(&watch);
 		}
 		if (clock_now() >= watch.next_test) {
-			test(&watch);
+			keeper_run_test(keeper);
+			watch.next_test = next_test(&watch);
 		}
 	}
 	arena_destroy(watch.arena);
