@@ -137,6 +137,21 @@ static json_t *json_reply(struct session *session)
 	                 arena_printf(session->arena, "%u %s %s", verdict->code, verdict->enhanced, verdict->text));
 }
 
+/* null: no scan was asked for. */
+static json_t *json_database(const struct session *session)
+{
+	const struct inspect_database *database = &session->inspection.database;
+	if (session->inspection.virus == INSPECT_VIRUS_NOT_ASKED) {
+		return json_null();
+	}
+	json_t *object = json_object();
+	put(object, "signatures", json_integer(database->signatures));
+	put(object, "official", json_boolean(database->official));
+	put(object, "version", database->version == 0 ? json_null() : json_integer(database->version));
+	put(object, "time", database->time == 0 ? json_null() : json_integer((json_int_t)database->time));
+	return object;
+}
+
 void explain_json(struct session *session, const char *file, FILE *out)
 {
 	json_t *object = json_object();
@@ -150,6 +165,7 @@ void explain_json(struct session *session, const char *file, FILE *out)
 	put(object, "dmarc", json_dmarc(session));
 	put(object, "authres", json_text(session, session->authres));
 	put(object, "virus", json_text(session, infected ? session->inspection.virus_name : NULL));
+	put(object, "virus_database", json_database(session));
 	put(object, "score", json_real(session->verdict.score));
 	put(object, "findings", json_findings(session));
 	put(object, "recipients", json_recipients(session));

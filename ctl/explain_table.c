@@ -4,6 +4,8 @@
 #include "lib/pipeline/stage_list.h"
 #include "lib/pipeline/stages.h"
 
+#include <time.h>
+
 enum { TEXT_MAX = 400, WIDTH = 100, FOUND_COLUMN = 24 };
 
 static const char *safe(struct session *session, const char *text)
@@ -91,13 +93,31 @@ static const char *dmarc_text(struct session *session)
 	return text.data;
 }
 
+/* "(8712345 signatures, version 27000 of 2026-11-20, 4 days old)" */
+static const char *database_text(struct session *session, const struct inspect_database *database)
+{
+	char made[32] = "";
+	time_t time = (time_t)database->time;
+	struct tm utc;
+	struct strbuf text;
+	strbuf_init(&text, session->arena);
+	strbuf_printf(&text, "(%u signatures", database->signatures);
+	if (database->official && database->time != 0 && gmtime_r(&time, &utc) != NULL &&
+	    strftime(made, sizeof made, "%Y-%m-%d", &utc) > 0) {
+		unsigned long long days = session->now > database->time ? (session->now - database->time) / (24 * 3600) : 0;
+		strbuf_printf(&text, ", version %u of %s, %llu days old", database->version, made, days);
+	}
+	strbuf_add_char(&text, ')');
+	return text.data;
+}
+
 static const char *virus_text(struct session *session)
 {
 	const struct inspect_reply *reply = &session->inspection;
-	const char *with = arena_printf(session->arena, "(%u signatures)", reply->signatures_loaded);
+	const char *with = database_text(session, &reply->database);
 	switch (reply->virus) {
-	case INSPECT_VIRUS_NOT_SCANNED:
-		return "not scanned";
+	case INSPECT_VIRUS_NOT_ASKED:
+		return "not asked for";
 	case INSPECT_VIRUS_CLEAN:
 		return arena_printf(session->arena, "nothing found %s", with);
 	case INSPECT_VIRUS_FOUND:
@@ -105,6 +125,7 @@ static const char *virus_text(struct session *session)
 	case INSPECT_VIRUS_LIMIT:
 		return arena_printf(session->arena, "not fully scanned: %s", reply->virus_name);
 	case INSPECT_VIRUS_ERROR:
+	case INSPECT_VIRUS_NOT_SCANNED:
 		return arena_printf(session->arena, "not scanned: %s", reply->virus_problem);
 	case INSPECT_VIRUS_NO_DATABASE:
 		return "not scanned: no signatures are loaded";

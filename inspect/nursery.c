@@ -237,8 +237,7 @@ int main(void)
 		_exit(1);
 	}
 	sandbox_isolate();
-	tell(&nursery, (struct wire_note){.kind = WIRE_LOADED, .number = clamav_signatures(), .flag = clamav_official()},
-	     -1);
+	tell(&nursery, (struct wire_note){.kind = WIRE_LOADED, .database = clamav_database()}, -1);
 	serve(&nursery);
 	end_children(&nursery);
 	/* What all workers shared was kept to the end on purpose: there is nothing to free, and no leak to look for. */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -122,7 +123,21 @@ static bool close_standard(void)
 	return good;
 }
 
-/* With the rights of the nursery's user namespace, or of root. */
+/* Files that a worker leaves go with its mount namespace, and one that was taken over cannot fill the disk. With the
+ * rights of the nursery's user namespace, or of root; a system may forbid both. */
+static bool mount_tmpfs(const struct sandbox_settings *settings)
+{
+	char options[160];
+	int n = snprintf(options, sizeof options, "size=%llu,nr_inodes=%llu,mode=0700", (unsigned long long)settings->disk_max,
+	                 (unsigned long long)settings->files_max);
+	if (geteuid() == 0) { /* else it is ours anyway */
+		snprintf(options + n, sizeof options - (size_t)n, ",uid=%d,gid=%d", SANDBOX_USER, SANDBOX_USER);
+	}
+	return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("tmpfs", settings->directory, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) == 0;
+}
+
+/* With the same rights. */
 static bool enter_root(const char *directory)
 {
 	if (chroot(directory) != 0) {
@@ -151,8 +166,9 @@ static bool drop_rights(void)
 static bool enter_limits(const struct sandbox_settings *settings, uint64_t used)
 {
 	bool memory = SANITIZER || (used > 0 && limit(RLIMIT_AS, used + settings->memory_max));
+	signal(SIGXFSZ, SIG_IGN); /* a file that becomes too large is an error for libclamav, not its death */
 	if (!memory || !limit(RLIMIT_NOFILE, FILES_MAX) || !limit(RLIMIT_CPU, SANDBOX_CPU_SECONDS) ||
-	    !limit(RLIMIT_CORE, 0) || !limit(RLIMIT_FSIZE, settings->memory_max) || !limit(RLIMIT_MSGQUEUE, 0) ||
+	    !limit(RLIMIT_CORE, 0) || !limit(RLIMIT_FSIZE, settings->disk_max) || !limit(RLIMIT_MSGQUEUE, 0) ||
 	    !limit(RLIMIT_MEMLOCK, 0) || !limit(RLIMIT_NPROC, 0)) {
 		return false;
 	}
@@ -302,6 +318,7 @@ static bool enter_seccomp(void)
 bool sandbox_enter(const struct sandbox_settings *settings)
 {
 	uint64_t used = address_space();
+	remember(mount_tmpfs(settings) ? "tmpfs" : "folder");
 	if (!close_standard() || !enter_root(settings->directory) || !drop_rights() || !enter_limits(settings, used)) {
 		return false;
 	}

@@ -13,9 +13,18 @@
 
 enum {
 	ARENA_CHUNK = 65536,
+	OWN_FILES = 1024, /* folders of libclamav's own */
 	LARGE_MESSAGE = 16 << 20, /* bytes: a worker that scanned one keeps much memory; a fresh one takes its place */
 	LEAD = sizeof CLAMAV_LEAD - 1,
 };
+
+static void scan(struct slice message, uint32_t deadline_ms, struct arena *arena, struct inspect_reply *reply_r)
+{
+	struct clamav_scan scan;
+	clamav_open(&scan, deadline_ms, arena);
+	clamav_scan_mail(&scan, message.data, message.len);
+	clamav_close(&scan, reply_r);
+}
 
 /* libclamav and libcrypto open files at their first use (openssl.cnf, gconv, localtime): now, while they can. */
 static void warm_up(struct arena *arena)
@@ -35,7 +44,7 @@ static void warm_up(struct arena *arena)
 	struct inspect_reply reply = {.signature_count = 0};
 	struct slice bytes = {message + LEAD, sizeof message - 1 - LEAD};
 	dkim_verify_message(bytes, &keys, (uint64_t)time(NULL), arena, &reply);
-	clamav_scan(bytes.data, bytes.len, UINT32_MAX, arena, &reply);
+	scan(bytes, UINT32_MAX, arena, &reply);
 	arena_reset(arena);
 }
 
@@ -43,16 +52,14 @@ static void inspect(const struct inspect_request *request, struct slice message,
                     struct inspect_reply *reply_r)
 {
 	uint64_t start = clock_now();
-	*reply_r = (struct inspect_reply){.virus = INSPECT_VIRUS_NOT_SCANNED,
-	                                  .signatures_loaded = clamav_signatures(),
-	                                  .official_database = clamav_official()};
+	*reply_r = (struct inspect_reply){.virus = INSPECT_VIRUS_NOT_ASKED, .database = clamav_database()};
 	if ((request->tasks & INSPECT_DKIM) != 0) {
 		dkim_verify_message(message, request->keys, request->now, arena, reply_r);
 		reply_r->dkim_us = (uint32_t)((clock_now() - start) / 1000);
 	}
 	start = clock_now();
 	if ((request->tasks & INSPECT_VIRUS) != 0) {
-		clamav_scan(message.data, message.len, request->deadline_ms, arena, reply_r);
+		scan(message, request->deadline_ms, arena, reply_r);
 		reply_r->virus_us = (uint32_t)((clock_now() - start) / 1000);
 	}
 }
@@ -128,7 +135,10 @@ void worker_run(int socket, const char *directory, const struct pool_settings *s
 {
 	struct arena *arena = arena_create(ARENA_CHUNK);
 	char *packet = malloc(WIRE_PACKET_MAX);
-	struct sandbox_settings sandbox = {.directory = directory, .memory_max = settings->memory_max};
+	struct sandbox_settings sandbox = {.directory = directory, .memory_max = settings->memory_max,
+	                                   /* What libclamav unpacks is bounded by its limits; one file may be under way. */
+	                                   .disk_max = settings->scan_size_max + settings->file_size_max,
+	                                   .files_max = settings->scan_files_max + OWN_FILES};
 	if (packet == NULL || !clamav_set_tmp_dir(directory)) {
 		_exit(WORKER_UNFIT);
 	}

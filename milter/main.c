@@ -142,7 +142,7 @@ static struct engine *start(struct config *config, const struct main_options *op
 	    !write_pid(globals->pid_file, error_r) || !privileges_drop(&privileges, error_r)) {
 		return NULL;
 	}
-	struct engine *engine = engine_open(config, &(struct engine_options){.dns_zone = options->dns_zone}, error_r);
+	struct engine *engine = engine_open(config, &(struct engine_options){.dns_zone = options->dns_zone, .daemon = true}, error_r);
 	if (engine != NULL && !signals_start(engine, options->config)) {
 		*error_r = strdup("no thread for signals");
 		engine_close(engine);

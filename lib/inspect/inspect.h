@@ -9,6 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* libclamav takes for mail what begins with a field that it knows, and for text what begins otherwise: the sender
+ * chooses. So every message is given to it, and to clamd, behind a field that we choose. */
+#define CLAMAV_LEAD "Received: from localhost\r\n"
+
 enum inspect_task { INSPECT_DKIM = 1U << 0, INSPECT_VIRUS = 1U << 1 };
 
 struct inspect_request {
@@ -21,12 +25,21 @@ struct inspect_request {
 };
 
 enum inspect_virus_status {
-	INSPECT_VIRUS_NOT_SCANNED, /* not asked for */
+	INSPECT_VIRUS_NOT_ASKED,
 	INSPECT_VIRUS_CLEAN,
 	INSPECT_VIRUS_FOUND,
 	INSPECT_VIRUS_LIMIT, /* a limit of size, files, recursion or time was reached: not fully scanned */
-	INSPECT_VIRUS_ERROR, /* the scanner failed */
-	INSPECT_VIRUS_NO_DATABASE /* no signatures at all are loaded */
+	INSPECT_VIRUS_ERROR, /* the scanner failed on it */
+	INSPECT_VIRUS_NO_DATABASE, /* no signatures at all are loaded */
+	INSPECT_VIRUS_NOT_SCANNED  /* no scanner saw it, or none that works: a worker died, clamd is away, the self-test fails */
+};
+
+/* What is scanned with. */
+struct inspect_database {
+	uint32_t signatures; /* 0 with clamd, which does not tell */
+	bool official;       /* a .cvd or .cld is among them */
+	uint32_t version;    /* of the newest of these, 0: none */
+	uint64_t time;       /* when that was made, epoch seconds; 0: unknown */
 };
 
 struct inspect_signature {
@@ -46,10 +59,10 @@ struct inspect_reply {
 	const struct inspect_signature *signatures;
 	enum inspect_virus_status virus;
 	const char *virus_name;    /* for FOUND and LIMIT; else NULL */
-	const char *virus_problem; /* for ERROR; else NULL */
-	uint32_t signatures_loaded;      /* in ClamAV's database */
-	bool official_database;          /* a .cvd or .cld is among them */
-	uint32_t dkim_us, virus_us;      /* time each took */
+	const char *virus_problem; /* for ERROR and NOT_SCANNED; else NULL */
+	const char *virus_ignored; /* a signature of virus.ignore that matched, where no other did; NULL: none */
+	struct inspect_database database;
+	uint32_t dkim_us, virus_us; /* time each took */
 };
 
 #endif

@@ -160,8 +160,8 @@ static void worker_discard(struct pool *pool, struct worker *worker)
 static bool reply_fits(const struct inspect_reply *reply, const struct inspect_request *request)
 {
 	size_t expected = (request->tasks & INSPECT_DKIM) != 0 ? request->keys->count : 0;
-	bool scanned = reply->virus != INSPECT_VIRUS_NOT_SCANNED;
-	if (reply->signature_count != expected || scanned != ((request->tasks & INSPECT_VIRUS) != 0)) {
+	bool asked = (request->tasks & INSPECT_VIRUS) != 0;
+	if (reply->signature_count != expected || asked != (reply->virus != INSPECT_VIRUS_NOT_ASKED)) {
 		return false;
 	}
 	for (size_t i = 0; i < expected; i++) {
@@ -272,18 +272,24 @@ enum pool_result pool_inspect(struct pool *pool, const struct inspect_request *r
 
 /* ---- open and close ---- */
 
-static void settings_copy(struct pool *pool, const struct pool_settings *settings)
+static const char *const *list_copy(struct arena *arena, const char *const *texts)
 {
 	size_t n = 0;
-	pool->settings = *settings;
-	while (settings->databases != NULL && settings->databases[n] != NULL) {
+	while (texts != NULL && texts[n] != NULL) {
 		n++;
 	}
-	const char **databases = arena_alloc(pool->arena, (n + 1) * sizeof *databases);
+	const char **copy = arena_alloc(arena, (n + 1) * sizeof *copy);
 	for (size_t i = 0; i < n; i++) {
-		databases[i] = arena_strdup(pool->arena, settings->databases[i]);
+		copy[i] = arena_strdup(arena, texts[i]);
 	}
-	pool->settings.databases = databases;
+	return copy;
+}
+
+static void settings_copy(struct pool *pool, const struct pool_settings *settings)
+{
+	pool->settings = *settings;
+	pool->settings.databases = list_copy(pool->arena, settings->databases);
+	pool->settings.ignored = list_copy(pool->arena, settings->ignored);
 	pool->settings.program = arena_strdup(pool->arena, settings->program);
 	pool->settings.tmp_dir = arena_strdup(pool->arena, settings->tmp_dir);
 	if (pool->settings.workers == 0) {
@@ -379,5 +385,6 @@ void pool_get_status(struct pool *pool, struct pool_status *status_r)
 {
 	pthread_mutex_lock(&pool->lock);
 	*status_r = pool->status;
+	status_r->nursery = pool->nursery;
 	pthread_mutex_unlock(&pool->lock);
 }

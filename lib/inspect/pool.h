@@ -5,6 +5,8 @@
 
 #include "lib/inspect/inspect.h"
 
+#include <sys/types.h>
+
 struct pool_settings {
 	const char *program;            /* path of mailreeve-inspect */
 	unsigned workers;               /* 1..256; 0: one for each processor */
@@ -17,6 +19,8 @@ struct pool_settings {
 	unsigned scan_recursion_max, scan_files_max;
 	uint32_t scan_time_ms;          /* ClamAV MAX_SCANTIME (soft; the pool's deadline kills) */
 	bool scan_heuristics;           /* phishing, encrypted archives and the like as findings: off by default */
+	bool scan_pua;                  /* signatures of programs that are only unwanted (PUA.*) */
+	const char *const *ignored;     /* names of signatures that are not acted on, NULL-ended */
 };
 void pool_settings_default(struct pool_settings *settings_r);
 
@@ -44,8 +48,8 @@ enum pool_result pool_inspect(struct pool *pool, const struct inspect_request *r
 struct pool_status {
 	unsigned workers, busy;
 	uint64_t requests, crashed, timed_out, nonsense, restarts; /* since start; restarts: of the nursery */
-	uint32_t signatures_loaded;
-	bool official_database;
+	struct inspect_database database;
+	pid_t nursery;     /* -1: it is not there */
 	char sandbox[128]; /* what holds: "seccomp landlock netns userns rlimits" */
 };
 void pool_get_status(struct pool *pool, struct pool_status *status_r);

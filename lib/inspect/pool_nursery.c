@@ -110,8 +110,7 @@ static void control_note(struct pool *pool, const struct wire_note *note, int fd
 	case WIRE_LOADED:
 		pthread_mutex_lock(&pool->lock);
 		pool->loaded = true;
-		pool->status.signatures_loaded = note->number;
-		pool->status.official_database = note->flag;
+		pool->status.database = note->database;
 		pthread_mutex_unlock(&pool->lock);
 		return;
 	case WIRE_FAILED:
@@ -119,8 +118,11 @@ static void control_note(struct pool *pool, const struct wire_note *note, int fd
 		if (pool->failure == NULL) {
 			pool->failure = strdup(note->text);
 		}
+		bool loaded = pool->loaded;
 		pthread_mutex_unlock(&pool->lock);
-		log_error("content workers: %s", note->text);
+		if (loaded) { /* else pool_open() tells */
+			log_error("content workers: %s", note->text);
+		}
 		return;
 	case WIRE_WORKER:
 		worker_add(pool, (pid_t)note->number, fd);

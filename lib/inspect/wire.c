@@ -227,6 +227,22 @@ bool wire_get_request(struct slice packet, struct arena *arena, struct inspect_r
 
 /* ---- reply ---- */
 
+static void put_database(struct writer *writer, const struct inspect_database *database)
+{
+	put_u32(writer, database->signatures);
+	put_u32(writer, database->official);
+	put_u32(writer, database->version);
+	put_u64(writer, database->time);
+}
+
+static void get_database(struct reader *reader, struct inspect_database *database_r)
+{
+	database_r->signatures = get_u32(reader);
+	database_r->official = get_upto(reader, 1) == 1;
+	database_r->version = get_u32(reader);
+	database_r->time = get_u64(reader);
+}
+
 size_t wire_put_reply(const struct inspect_reply *reply, char *packet_r)
 {
 	struct writer writer = writer_open(packet_r, MAGIC_REPLY);
@@ -246,8 +262,8 @@ size_t wire_put_reply(const struct inspect_reply *reply, char *packet_r)
 	put_u32(&writer, (uint32_t)reply->virus);
 	put_text(&writer, reply->virus_name);
 	put_text(&writer, reply->virus_problem);
-	put_u32(&writer, reply->signatures_loaded);
-	put_u32(&writer, reply->official_database);
+	put_text(&writer, reply->virus_ignored);
+	put_database(&writer, &reply->database);
 	put_u32(&writer, reply->dkim_us);
 	put_u32(&writer, reply->virus_us);
 	return writer_length(&writer);
@@ -275,29 +291,50 @@ bool wire_get_reply(struct slice packet, struct arena *arena, struct inspect_rep
 		get_signature(&reader, &signatures[i]);
 	}
 	reply_r->signatures = signatures;
-	reply_r->virus = (enum inspect_virus_status)get_upto(&reader, INSPECT_VIRUS_NO_DATABASE);
+	reply_r->virus = (enum inspect_virus_status)get_upto(&reader, INSPECT_VIRUS_NOT_SCANNED);
 	reply_r->virus_name = get_text_or_null(&reader);
 	reply_r->virus_problem = get_text_or_null(&reader);
-	reply_r->signatures_loaded = get_u32(&reader);
-	reply_r->official_database = get_upto(&reader, 1) == 1;
+	reply_r->virus_ignored = get_text_or_null(&reader);
+	get_database(&reader, &reply_r->database);
 	reply_r->dkim_us = get_u32(&reader);
 	reply_r->virus_us = get_u32(&reader);
 	bool named = reply_r->virus == INSPECT_VIRUS_FOUND || reply_r->virus == INSPECT_VIRUS_LIMIT;
-	bool told = reply_r->virus == INSPECT_VIRUS_ERROR;
+	bool told = reply_r->virus == INSPECT_VIRUS_ERROR || reply_r->virus == INSPECT_VIRUS_NOT_SCANNED;
 	return reader_done(&reader) && named == (reply_r->virus_name != NULL) && told == (reply_r->virus_problem != NULL);
 }
 
 /* ---- settings ---- */
 
+/* False: too many of them, or too long a one. */
+static bool put_list(struct writer *writer, const char *const *texts, uint32_t most)
+{
+	uint32_t count = 0;
+	bool fits = true;
+	while (texts != NULL && texts[count] != NULL) {
+		fits = fits && strlen(texts[count]) <= WIRE_TEXT_MAX;
+		count++;
+	}
+	put_u32(writer, count);
+	for (uint32_t i = 0; i < count; i++) {
+		put_text(writer, texts[i]);
+	}
+	return fits && count <= most;
+}
+
+static const char *const *get_list(struct reader *reader, uint32_t most)
+{
+	uint32_t count = get_upto(reader, most);
+	const char **texts = arena_alloc(reader->arena, (count + 1) * sizeof *texts);
+	for (uint32_t i = 0; i < count; i++) {
+		texts[i] = get_text(reader);
+	}
+	return texts;
+}
+
 size_t wire_put_settings(const struct pool_settings *settings, char *packet_r)
 {
 	struct writer writer = writer_open(packet_r, MAGIC_SETTINGS);
-	uint32_t count = 0;
 	bool fits = strlen(settings->tmp_dir) <= WIRE_TEXT_MAX;
-	while (settings->databases != NULL && settings->databases[count] != NULL) {
-		fits = fits && strlen(settings->databases[count]) <= WIRE_TEXT_MAX;
-		count++;
-	}
 	put_u32(&writer, settings->workers);
 	put_text(&writer, settings->tmp_dir);
 	put_u64(&writer, settings->memory_max);
@@ -307,11 +344,10 @@ size_t wire_put_settings(const struct pool_settings *settings, char *packet_r)
 	put_u32(&writer, settings->scan_files_max);
 	put_u32(&writer, settings->scan_time_ms);
 	put_u32(&writer, settings->scan_heuristics);
-	put_u32(&writer, count);
-	for (uint32_t i = 0; i < count; i++) {
-		put_text(&writer, settings->databases[i]);
-	}
-	return !fits || count > WIRE_DATABASES_MAX ? 0 : writer_length(&writer);
+	put_u32(&writer, settings->scan_pua);
+	fits = put_list(&writer, settings->databases, WIRE_DATABASES_MAX) && fits;
+	fits = put_list(&writer, settings->ignored, WIRE_IGNORED_MAX) && fits;
+	return fits ? writer_length(&writer) : 0;
 }
 
 bool wire_get_settings(struct slice packet, struct arena *arena, struct pool_settings *settings_r)
@@ -326,12 +362,9 @@ bool wire_get_settings(struct slice packet, struct arena *arena, struct pool_set
 	settings_r->scan_files_max = get_u32(&reader);
 	settings_r->scan_time_ms = get_u32(&reader);
 	settings_r->scan_heuristics = get_upto(&reader, 1) == 1;
-	uint32_t count = get_upto(&reader, WIRE_DATABASES_MAX);
-	const char **databases = arena_alloc(arena, (count + 1) * sizeof *databases);
-	for (uint32_t i = 0; i < count; i++) {
-		databases[i] = get_text(&reader);
-	}
-	settings_r->databases = databases;
+	settings_r->scan_pua = get_upto(&reader, 1) == 1;
+	settings_r->databases = get_list(&reader, WIRE_DATABASES_MAX);
+	settings_r->ignored = get_list(&reader, WIRE_IGNORED_MAX);
 	return reader_done(&reader);
 }
 
@@ -342,7 +375,7 @@ size_t wire_put_note(const struct wire_note *note, char *packet_r)
 	struct writer writer = writer_open(packet_r, MAGIC_NOTE);
 	put_u32(&writer, (uint32_t)note->kind);
 	put_u32(&writer, note->number);
-	put_u32(&writer, note->flag);
+	put_database(&writer, &note->database);
 	put_text(&writer, note->text == NULL ? "" : note->text);
 	return writer_length(&writer);
 }
@@ -352,7 +385,7 @@ bool wire_get_note(struct slice packet, struct arena *arena, struct wire_note *n
 	struct reader reader = reader_open(packet, arena, MAGIC_NOTE);
 	note_r->kind = (enum wire_kind)get_upto(&reader, WIRE_READY);
 	note_r->number = get_u32(&reader);
-	note_r->flag = get_upto(&reader, 1) == 1;
+	get_database(&reader, &note_r->database);
 	note_r->text = get_text(&reader);
 	return reader_done(&reader) && note_r->kind >= WIRE_LOADED;
 }

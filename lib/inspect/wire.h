@@ -5,7 +5,7 @@
 
 #include "lib/inspect/pool.h"
 
-enum { WIRE_PACKET_MAX = 65536, WIRE_TEXT_MAX = 2048, WIRE_DATABASES_MAX = 256 };
+enum { WIRE_PACKET_MAX = 65536, WIRE_TEXT_MAX = 2048, WIRE_DATABASES_MAX = 256, WIRE_IGNORED_MAX = 256 };
 
 /* ---- pool -> worker, worker -> pool ---- */
 
@@ -28,7 +28,7 @@ bool wire_get_settings(struct slice packet, struct arena *arena, struct pool_set
 /* ---- nursery <-> pool, worker -> pool at its start ---- */
 
 enum wire_kind {
-	WIRE_LOADED = 1, /* nursery: databases are loaded; number: signatures, flag: official */
+	WIRE_LOADED = 1, /* nursery: databases are loaded; database */
 	WIRE_FAILED,     /* nursery: cannot start; text says why */
 	WIRE_WORKER,     /* nursery: a new worker, number: its pid; its socket comes beside the packet */
 	WIRE_DIED,       /* nursery: the worker of that pid is gone */
@@ -38,7 +38,7 @@ enum wire_kind {
 struct wire_note {
 	enum wire_kind kind;
 	uint32_t number;
-	bool flag;
+	struct inspect_database database;
 	const char *text; /* never NULL */
 };
 size_t wire_put_note(const struct wire_note *note, char *packet_r);

@@ -20,6 +20,7 @@ struct message {
 	enum message_status status;
 	uint64_t size;
 	uint64_t body_size;
+	uint64_t reserved; /* bytes of the budget */
 	size_t buffered;
 	char buffer[BUFFER_SIZE]; /* gathers small pieces of the body */
 };
@@ -35,11 +36,35 @@ struct message *message_create(struct arena *arena, const struct message_setting
 	return message;
 }
 
+/* Of the budget of all messages. False: there is not so much left. */
+static bool message_reserve(struct message *message, uint64_t n)
+{
+	struct message_budget *budget = message->settings.budget;
+	if (budget == NULL) {
+		return true;
+	}
+	if (atomic_fetch_add(&budget->used, n) + n > message->settings.budget_max) {
+		atomic_fetch_sub(&budget->used, n);
+		return false;
+	}
+	message->reserved += n;
+	return true;
+}
+
+static void message_give_back(struct message *message)
+{
+	if (message->reserved > 0) {
+		atomic_fetch_sub(&message->settings.budget->used, message->reserved);
+		message->reserved = 0;
+	}
+}
+
 void message_destroy(struct message *message)
 {
 	if (message == NULL) {
 		return;
 	}
+	message_give_back(message);
 	if (message->fd >= 0) {
 		close(message->fd);
 	}
@@ -105,6 +130,7 @@ static bool message_spool(struct message *message)
 	close(message->fd);
 	message->fd = file;
 	message->spooled = true;
+	message_give_back(message);
 	return true;
 }
 
@@ -124,7 +150,7 @@ static enum message_status message_write(struct message *message, const char *da
 	if (message->fd < 0) {
 		message->fd = memfd_create("mailreeve-message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	}
-	bool move = !message->spooled && message->size > message->settings.memory_max;
+	bool move = !message->spooled && (message->size > message->settings.memory_max || !message_reserve(message, n));
 	if (message->fd < 0 || (move && !message_spool(message)) || !write_all(message->fd, data, n)) {
 		return message_fail(message, MESSAGE_NO_SPACE);
 	}

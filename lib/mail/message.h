@@ -1,7 +1,8 @@
 /* message: the bytes of one message on their way from the MTA to the workers, and a view of its header.
  *
  * Headers come first (kept in memory too, bounded), then the body in pieces. The bytes are written in wire form
- * (CRLF) to a memfd; once they are more than memory_max they move to an unlinked file in spool_dir. Sealed, the
+ * (CRLF) to a memfd; once they are more than memory_max, or the budget of all messages is used up, they move to an
+ * unlinked file in spool_dir. Sealed, the
  * descriptor can be given to another process: it cannot be changed any more (memfd: F_SEAL_*; file: reopened
  * read-only). */
 #ifndef MAILREEVE_MAIL_MESSAGE_H
@@ -9,13 +10,21 @@
 
 #include "lib/mail/header.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
+
+/* Bytes that all messages together hold in memory. */
+struct message_budget {
+	_Atomic uint64_t used;
+};
 
 struct message_settings {
 	uint64_t memory_max;   /* bytes held in a memfd before the spool file is used */
 	uint64_t size_max;     /* bytes; one that is larger is MESSAGE_TOO_LARGE */
 	const char *spool_dir; /* for the unlinked file (O_TMPFILE, or mkstemp and unlink) */
 	struct header_limits headers;
+	struct message_budget *budget; /* shared by all messages, outlives them; NULL: none */
+	uint64_t budget_max;           /* bytes; a message that does not fit goes to the spool file at once */
 };
 
 enum message_status {

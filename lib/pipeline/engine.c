@@ -15,7 +15,11 @@
 
 struct engine {
 	struct dns *dns;
-	struct pool *pool;
+	struct keeper *keeper;
+	char *inspect_program;
+	bool daemon;
+	struct poison *poison;
+	struct message_budget budget;
 	pthread_mutex_t lock; /* guards config: held for a pointer and a count only */
 	struct config *config;
 };
@@ -51,28 +55,74 @@ static size_t engine_virus_index(void)
 	return SECTION_FIRST_STAGE + i;
 }
 
-static struct pool *engine_open_pool(const struct config *config, const char *program, char **error_r)
+/* What the workers are started with. Valid while config and engine are. */
+static void engine_keeper_settings(const struct engine *engine, const struct config *config,
+                                   struct keeper_settings *settings_r)
 {
 	const struct content_options *content = config_settings(config, SECTION_CONTENT);
 	const struct virus_settings *virus = config_settings(config, engine_virus_index());
-	struct pool_settings settings;
-	pool_settings_default(&settings);
-	if (program == NULL) {
-		program = getenv("MAILREEVE_INSPECT");
+	struct pool_settings *pool = &settings_r->pool;
+	*settings_r = (struct keeper_settings){
+	    .clamd_socket = virus->engine == VIRUS_CLAMD ? virus->clamd_socket : NULL,
+	    .check_interval_ns = virus->check_interval,
+	    .test_interval_ns = virus->self_test_interval,
+	    .self_test = virus->self_test && config_mode(config, engine_virus_index()) != MODE_OFF,
+	    .watch = engine->daemon,
+	};
+	pool_settings_default(pool);
+	pool->program = engine->inspect_program;
+	pool->workers = (unsigned)content->workers;
+	pool->tmp_dir = content->tmp_dir;
+	pool->databases = virus->databases;
+	pool->start_timeout_ns = content->start_timeout;
+	pool->memory_max = content->memory_max;
+	pool->scan_size_max = content->scan_size_max;
+	pool->file_size_max = content->file_size_max;
+	pool->scan_recursion_max = (unsigned)content->scan_recursion_max;
+	pool->scan_files_max = (unsigned)content->scan_files_max;
+	pool->scan_time_ms = (uint32_t)(content->scan_time / CLOCK_NS_PER_MS);
+	pool->scan_heuristics = virus->heuristics;
+	pool->scan_pua = virus->pua;
+	pool->ignored = virus->ignore;
+}
+
+static char *engine_program(const char *program)
+{
+	program = program != NULL ? program : getenv("MAILREEVE_INSPECT");
+	char *copy = strdup(program != NULL ? program : MR_LIBEXECDIR "/mailreeve-inspect");
+	if (copy == NULL) {
+		abort();
 	}
-	settings.program = program == NULL ? MR_LIBEXECDIR "/mailreeve-inspect" : program;
-	settings.workers = (unsigned)content->workers;
-	settings.tmp_dir = content->tmp_dir;
-	settings.databases = virus->databases;
-	settings.start_timeout_ns = content->start_timeout;
-	settings.memory_max = content->memory_max;
-	settings.scan_size_max = content->scan_size_max;
-	settings.file_size_max = content->file_size_max;
-	settings.scan_recursion_max = (unsigned)content->scan_recursion_max;
-	settings.scan_files_max = (unsigned)content->scan_files_max;
-	settings.scan_time_ms = (uint32_t)(content->scan_time / CLOCK_NS_PER_MS);
-	settings.scan_heuristics = virus->heuristics;
-	return pool_open(&settings, error_r);
+	return copy;
+}
+
+/* What cannot be kept to is refused: clamd tells of one match only, and behind one that is ignored another may hide. */
+static const char *engine_refusal(const struct config *config)
+{
+	const struct virus_settings *virus = config_settings(config, engine_virus_index());
+	return virus->engine == VIRUS_CLAMD && virus->ignore[0] != NULL
+	           ? "virus.ignore does not hold with engine = clamd: name the signatures in an .ign2 file of clamd's database"
+	           : NULL;
+}
+
+static void engine_log_start(struct engine *engine, const struct config *config)
+{
+	struct keeper_status status;
+	keeper_get_status(engine->keeper, &status);
+	const struct inspect_database *database = &status.pool.database;
+	log_info("content workers: %u, sandbox: %s, ClamAV signatures: %u%s", status.pool.workers, status.pool.sandbox,
+	         database->signatures, status.clamd ? ", viruses are looked for by clamd" : "");
+	if (config_mode(config, engine_virus_index()) == MODE_OFF) {
+		return;
+	}
+	if (!database->official) {
+		log_warning("no official ClamAV database is loaded (virus.databases): run freshclam; see virus.no_database in "
+		            "mailreeve.conf(5)");
+	} else {
+		time_t age = time(NULL) - (time_t)database->time;
+		log_info("official ClamAV database: version %u, %lld days old", database->version,
+		         (long long)(age > 0 ? age : 0) / (24 * 3600));
+	}
 }
 
 struct engine *engine_open(struct config *config, const struct engine_options *options, char **error_r)
@@ -83,8 +133,18 @@ struct engine *engine_open(struct config *config, const struct engine_options *o
 	}
 	pthread_mutex_init(&engine->lock, NULL);
 	engine->config = config_acquire(config);
-	engine->pool = engine_open_pool(config, options->inspect_program, error_r);
-	if (engine->pool != NULL) {
+	engine->inspect_program = engine_program(options->inspect_program);
+	engine->daemon = options->daemon;
+	engine->poison = poison_create();
+	struct keeper_settings settings;
+	engine_keeper_settings(engine, config, &settings);
+	const char *refusal = engine_refusal(config);
+	if (refusal != NULL) {
+		*error_r = strdup(refusal);
+	} else {
+		engine->keeper = keeper_open(&settings, error_r);
+	}
+	if (engine->keeper != NULL) {
 		engine->dns = options->dns_zone != NULL ? dns_open_zone(options->dns_zone, error_r)
 		                                        : engine_open_resolver(config_settings(config, SECTION_DNS), error_r);
 	}
@@ -92,14 +152,7 @@ struct engine *engine_open(struct config *config, const struct engine_options *o
 		engine_close(engine);
 		return NULL;
 	}
-	struct pool_status status;
-	pool_get_status(engine->pool, &status);
-	log_info("content workers: %u, sandbox: %s, ClamAV signatures: %u", status.workers, status.sandbox,
-	         status.signatures_loaded);
-	if (!status.official_database && config_mode(config, engine_virus_index()) != MODE_OFF) {
-		log_warning("no official ClamAV database is loaded (virus.databases): run freshclam; see virus.no_database in "
-		            "mailreeve.conf(5)");
-	}
+	engine_log_start(engine, config);
 	return engine;
 }
 
@@ -108,10 +161,12 @@ void engine_close(struct engine *engine)
 	if (engine == NULL) {
 		return;
 	}
-	pool_close(engine->pool);
+	keeper_close(engine->keeper);
 	dns_close(engine->dns);
 	config_release(engine->config);
+	poison_destroy(engine->poison);
 	pthread_mutex_destroy(&engine->lock);
+	free(engine->inspect_program);
 	free(engine);
 }
 
@@ -146,17 +201,19 @@ static void engine_log_restart(const struct config *before, const struct config 
 	    d->ttl_negative_max != e->ttl_negative_max || d->pending_max != e->pending_max) {
 		log_warning("reload: dns { } but for deadline stays as it was until a restart");
 	}
-	const struct content_options *c = config_settings(before, SECTION_CONTENT);
-	struct content_options f = *(const struct content_options *)config_settings(after, SECTION_CONTENT);
-	const struct virus_settings *v = config_settings(before, engine_virus_index());
-	const struct virus_settings *w = config_settings(after, engine_virus_index());
-	bool same_tmp = same_text(c->tmp_dir, f.tmp_dir);
-	f.tmp_dir = c->tmp_dir;
-	f.deadline = c->deadline;
-	if (!same_tmp || memcmp(c, &f, sizeof f) != 0 || !same_list(v->databases, w->databases) ||
-	    v->heuristics != w->heuristics) {
-		log_warning("reload: content { } but for deadline, and the options of virus { }, stay until a restart");
+}
+
+/* Tells the keeper, which compares with what it has. */
+static void engine_configure_keeper(struct engine *engine, const struct config *config)
+{
+	const char *refusal = engine_refusal(config);
+	struct keeper_settings settings;
+	if (refusal != NULL) {
+		log_error("reload: %s: content { } and virus { } stay as they were", refusal);
+		return;
 	}
+	engine_keeper_settings(engine, config, &settings);
+	keeper_configure(engine->keeper, &settings);
 }
 
 void engine_publish(struct engine *engine, struct config *config)
@@ -167,6 +224,7 @@ void engine_publish(struct engine *engine, struct config *config)
 	struct config *old = engine->config;
 	engine->config = config_acquire(config);
 	pthread_mutex_unlock(&engine->lock);
+	engine_configure_keeper(engine, config);
 	config_release(old);
 	config_release(before);
 }
@@ -184,7 +242,17 @@ struct dns *engine_dns(struct engine *engine)
 	return engine->dns;
 }
 
-struct pool *engine_pool(struct engine *engine)
+struct keeper *engine_keeper(struct engine *engine)
 {
-	return engine->pool;
+	return engine->keeper;
+}
+
+struct poison *engine_poison(struct engine *engine)
+{
+	return engine->poison;
+}
+
+struct message_budget *engine_message_budget(struct engine *engine)
+{
+	return &engine->budget;
 }

@@ -3,7 +3,8 @@
 #define MAILREEVE_PIPELINE_ENGINE_H
 
 #include "lib/dns/dns.h"
-#include "lib/inspect/pool.h"
+#include "lib/inspect/keeper.h"
+#include "lib/inspect/poison.h"
 #include "lib/policy/config.h"
 
 struct engine;
@@ -11,18 +12,21 @@ struct engine;
 struct engine_options {
 	const char *dns_zone;        /* answers from this master file instead of the resolver; NULL: resolver */
 	const char *inspect_program; /* NULL: MAILREEVE_INSPECT in the environment, else where make install puts it */
+	bool daemon; /* it lives long: the virus database is watched, and tested */
 };
 
 /* Takes its own reference of config. NULL with *error_r (free()) when the resolver or the workers cannot start. */
 struct engine *engine_open(struct config *config, const struct engine_options *options, char **error_r);
 void engine_close(struct engine *engine); /* no session may be alive; takes NULL */
 
-/* Publishes another snapshot: sessions that have begun keep theirs. What only a restart can change (socket, user, dns,
- * content) is logged when it differs. */
+/* Publishes another snapshot: sessions that have begun keep theirs. What only a restart can change (socket, user, dns)
+ * is logged when it differs. Other options of content { } and virus { } start other workers beside the old: see keeper.h. */
 void engine_publish(struct engine *engine, struct config *config);
 struct config *engine_config(struct engine *engine); /* a reference of the current one: config_release() */
 
 struct dns *engine_dns(struct engine *engine);
-struct pool *engine_pool(struct engine *engine);
+struct keeper *engine_keeper(struct engine *engine);
+struct poison *engine_poison(struct engine *engine);
+struct message_budget *engine_message_budget(struct engine *engine);
 
 #endif

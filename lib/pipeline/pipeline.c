@@ -22,6 +22,15 @@ bool pipeline_runs(const struct session *session, const struct stage *stage)
 	return false;
 }
 
+enum stage_mode pipeline_mode(const struct session *session, const struct stage *stage)
+{
+	size_t i = 0;
+	while (stages[i] != stage) {
+		i++;
+	}
+	return config_mode(session->config, SECTION_FIRST_STAGE + i);
+}
+
 static enum stage_progress stage_call(struct session *session, size_t i, enum phase phase)
 {
 	uint64_t start = clock_now();

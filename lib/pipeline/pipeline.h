@@ -7,6 +7,9 @@
 /* Does the stage run for this session (its mode and the direction)? */
 bool pipeline_runs(const struct session *session, const struct stage *stage);
 
+/* Its mode in the session's snapshot. */
+enum stage_mode pipeline_mode(const struct session *session, const struct stage *stage);
+
 /* Calls each stage's hook of the phase once. Never waits. */
 void pipeline_advance(struct session *session, enum phase phase);
 

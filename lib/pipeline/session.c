@@ -150,7 +150,8 @@ static void transaction_reset(struct session *session)
 	session->keys.count = session->keys.ignored = 0;
 	session->author = (struct author){.status = AUTHOR_NO_FROM, .address = {"", "", ""}};
 	session->pool_result = POOL_OK;
-	session->inspection = (struct inspect_reply){.virus = INSPECT_VIRUS_NOT_SCANNED};
+	session->poison = false;
+	session->inspection = (struct inspect_reply){.virus = INSPECT_VIRUS_NOT_ASKED};
 	session->dmarc = (struct dmarc_verdict){.result = AUTH_NONE, .domain = "", .org_domain = "", .policy_domain = ""};
 	session->authres = NULL;
 	session->finding_count = 0;
@@ -168,6 +169,8 @@ static void transaction_open_message(struct session *session)
 		.memory_max = globals->message_memory,
 		.size_max = globals->message_max,
 		.spool_dir = globals->spool_dir,
+		.budget = engine_message_budget(session->engine),
+		.budget_max = globals->memory_total,
 		.headers = {.max_count = globals->header_count_max, .max_bytes = globals->header_max},
 	};
 	session->message = message_create(session->arena, &settings);

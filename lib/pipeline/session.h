@@ -67,6 +67,7 @@ struct session {
 	struct dkim_keys keys;
 	struct author author;
 	enum pool_result pool_result; /* valid when inspected */
+	bool poison;                  /* content workers fail on it: not inspected, and content.poison says so */
 	struct inspect_reply inspection;
 	struct dmarc_verdict dmarc;
 	const char *authres; /* value of our Authentication-Results, NULL: none is added */

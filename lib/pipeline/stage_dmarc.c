@@ -118,9 +118,9 @@ static enum stage_progress dmarc_end(struct session *session, const void *settin
 	dmarc_find_author(session);
 	if (session->dmarc.result == AUTH_FAIL) {
 		dmarc_find_fail(session);
-	} else if (session->dmarc.result == AUTH_TEMPERROR &&
+	} else if (session->dmarc.result == AUTH_TEMPERROR && !session->poison &&
 	           (session->dmarc.record == NULL || session->dmarc.disposition != DMARC_POLICY_NONE)) {
-		/* Where the domain asks for nothing anyway, nothing is gained by a delay. */
+		/* Where the domain asks for nothing anyway, nothing is gained by a delay; nor where content.poison holds it. */
 		session_find(session, &codes[DMARC_TEMPERROR], session->dmarc.problem, NULL);
 	}
 	return STAGE_DONE;

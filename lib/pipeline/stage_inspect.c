@@ -6,9 +6,13 @@
 #include "lib/pipeline/stages.h"
 #include "lib/policy/globals.h"
 
+enum { INSPECT_FAILED, INSPECT_POISON };
+
 static const struct finding_code codes[] = {
 	{"inspect.failed", {ACTION_TEMPFAIL, 0}, true, "3.0", "The message could not be inspected, please try again later",
 	 "no content worker gave an answer: all busy, crashed or hung on this message, or not running"},
+	{"content.poison", {ACTION_QUARANTINE, 0}, true, "7.0", "The message could not be inspected",
+	 "content workers have crashed or hung twice on this very content: it is not given to another, and not inspected"},
 	{.code = NULL},
 };
 
@@ -28,7 +32,7 @@ static unsigned inspect_tasks(const struct session *session)
 }
 
 /* Where no worker looked at the message, a signature that might be good is not a bad one. */
-static void inspect_reply_failed(struct session *session)
+static void inspect_reply_failed(struct session *session, const char *problem)
 {
 	const struct dkim_keys *keys = &session->keys;
 	struct inspect_signature *signatures = arena_alloc(session->arena, keys->count * sizeof *signatures);
@@ -43,28 +47,53 @@ static void inspect_reply_failed(struct session *session)
 	}
 	session->inspection = (struct inspect_reply){.signature_count = keys->count,
 	                                             .signatures = signatures,
-	                                             .virus = INSPECT_VIRUS_ERROR,
-	                                             .virus_problem = "not scanned"};
+	                                             .virus = INSPECT_VIRUS_NOT_SCANNED,
+	                                             .virus_problem = problem};
 }
 
-static enum stage_progress inspect_end(struct session *session, const void *settings)
+/* Whose fault it may be: a worker that was busy, or not there, has not seen the message. */
+static bool is_blamed(enum pool_result result)
 {
-	(void)settings;
-	if (pipeline_runs(session, &stage_dkim) && !session->keys_known) {
-		return STAGE_PENDING;
+	switch (result) {
+	case POOL_OK:
+	case POOL_BUSY:
+	case POOL_DOWN:
+		return false;
+	case POOL_TIMEOUT:
+	case POOL_CRASHED:
+	case POOL_NONSENSE:
+		break;
 	}
-	session->inspected = true;
-	if (session->message_status != MESSAGE_OK) {
-		/* Too large, or no room for it, of which stage_message tells: its signatures are unknown, not missing. */
-		inspect_reply_failed(session);
-		session->inspection.virus = INSPECT_VIRUS_NOT_SCANNED;
-		return STAGE_DONE;
+	return true;
+}
+
+/* Only where content.poison may act: elsewhere each failure stays the temporary one that it may be. */
+static bool inspect_poisoned(struct session *session, bool failed_now)
+{
+	if (pipeline_mode(session, &stage_inspect) != MODE_ENFORCE) {
+		return false;
 	}
-	session->inspection = (struct inspect_reply){.virus = INSPECT_VIRUS_NOT_SCANNED};
-	unsigned tasks = inspect_tasks(session);
-	if (tasks == 0) {
-		return STAGE_DONE;
+	struct poison *poison = engine_poison(session->engine);
+	bool is = failed_now ? poison_count(poison, session->message, clock_now())
+	                     : poison_is(poison, session->message, clock_now());
+	session->poison = session->poison || is;
+	return is;
+}
+
+static void inspect_failed(struct session *session, enum pool_result result)
+{
+	const char *text = pool_result_text(result);
+	session->pool_result = result;
+	inspect_reply_failed(session, text);
+	if (is_blamed(result) && inspect_poisoned(session, true)) {
+		session_find(session, &codes[INSPECT_POISON], arena_printf(session->arena, "%s, again", text), NULL);
+	} else {
+		session_find(session, &codes[INSPECT_FAILED], text, NULL);
 	}
+}
+
+static void inspect_ask(struct session *session, unsigned tasks)
+{
 	const struct content_options *content = config_settings(session->config, SECTION_CONTENT);
 	uint64_t deadline = clock_now() + content->deadline;
 	if (deadline > session->deadline) {
@@ -78,11 +107,36 @@ static enum stage_progress inspect_end(struct session *session, const void *sett
 		.deadline_ms = (uint32_t)clock_poll_timeout(deadline),
 		.keys = &session->keys,
 	};
-	session->pool_result =
-		pool_inspect(engine_pool(session->engine), &request, deadline, session->arena, &session->inspection);
-	if (session->pool_result != POOL_OK) {
-		inspect_reply_failed(session);
-		session_find(session, &codes[0], pool_result_text(session->pool_result), NULL);
+	enum pool_result result =
+		keeper_inspect(engine_keeper(session->engine), &request, deadline, session->arena, &session->inspection);
+	if (result != POOL_OK) {
+		inspect_failed(session, result);
+	}
+}
+
+static enum stage_progress inspect_end(struct session *session, const void *settings)
+{
+	(void)settings;
+	if (pipeline_runs(session, &stage_dkim) && !session->keys_known) {
+		return STAGE_PENDING;
+	}
+	session->inspected = true;
+	if (session->message_status != MESSAGE_OK) {
+		/* Too large, or no room for it, of which stage_message tells: its signatures are unknown, not missing. */
+		inspect_reply_failed(session, NULL);
+		session->inspection.virus = INSPECT_VIRUS_NOT_ASKED;
+		return STAGE_DONE;
+	}
+	session->inspection = (struct inspect_reply){.virus = INSPECT_VIRUS_NOT_ASKED};
+	unsigned tasks = inspect_tasks(session);
+	if (tasks == 0) {
+		return STAGE_DONE;
+	}
+	if (inspect_poisoned(session, false)) {
+		inspect_reply_failed(session, "not scanned: content workers have failed on it twice");
+		session_find(session, &codes[INSPECT_POISON], "skipped: content workers have failed on it twice", NULL);
+	} else {
+		inspect_ask(session, tasks);
 	}
 	return STAGE_DONE;
 }

@@ -36,8 +36,8 @@ static void line_findings(struct session *session, struct strbuf *line)
 static const char *virus_text(const struct inspect_reply *reply)
 {
 	switch (reply->virus) {
-	case INSPECT_VIRUS_NOT_SCANNED:
-		return "not-scanned";
+	case INSPECT_VIRUS_NOT_ASKED:
+		return "not-asked";
 	case INSPECT_VIRUS_CLEAN:
 		return "clean";
 	case INSPECT_VIRUS_FOUND:
@@ -48,6 +48,8 @@ static const char *virus_text(const struct inspect_reply *reply)
 		return "error";
 	case INSPECT_VIRUS_NO_DATABASE:
 		return "no-database";
+	case INSPECT_VIRUS_NOT_SCANNED:
+		return "not-scanned";
 	}
 	return NULL;
 }

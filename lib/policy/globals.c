@@ -48,6 +48,8 @@ static const struct option_row globals_options[] = {
 	ROW(globals, own_networks, OPTION_NETWORKS, "127.0.0.0/8, ::1", 0, 0, "mail from here is outbound: scanned, not judged"),
 	ROW(globals, spool_dir, OPTION_STRING, "/var/tmp", 1, 4000, "for messages over message_memory, in files without a name"),
 	ROW(globals, message_memory, OPTION_SIZE, "8M", 64 * KIB, GIB, "a larger message goes to spool_dir"),
+	ROW(globals, memory_total, OPTION_SIZE, "1G", MIB, 1024 * GIB,
+        "of all messages in memory; when that is used up, messages go to spool_dir at once"),
 	ROW(globals, message_max, OPTION_SIZE, "100M", 64 * KIB, 4 * GIB, "a larger message is message.too_large"),
 	ROW(globals, header_max, OPTION_SIZE, "1M", 16 * KIB, 64 * MIB, "size of all header fields of a message"),
 	ROW(globals, header_count_max, OPTION_UINT, "2000", 50, 100000, "number of header fields of a message"),

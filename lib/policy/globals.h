@@ -18,6 +18,7 @@ struct globals {
 	struct option_networks own_networks; /* mail from here is outbound: 127.0.0.0/8, ::1 */
 	const char *spool_dir;    /* for messages over message_memory; unlinked files: /var/tmp */
 	uint64_t message_memory;  /* 8M: a larger message goes to spool_dir */
+	uint64_t memory_total;    /* 1G: of all messages in memory; beyond it they go to spool_dir at once */
 	uint64_t message_max;     /* 100M: a larger message is message.too_large */
 	uint64_t header_max;      /* 1M: bytes of all header fields */
 	uint64_t header_count_max; /* 2000 */

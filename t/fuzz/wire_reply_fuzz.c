@@ -14,9 +14,10 @@ static void check_reply(const struct inspect_reply *reply, struct arena *arena)
 {
 	static char packet[WIRE_PACKET_MAX];
 	struct inspect_reply again;
-	require(reply->signature_count <= DKIM_MAX_SIGNATURES && reply->virus <= INSPECT_VIRUS_NO_DATABASE);
+	require(reply->signature_count <= DKIM_MAX_SIGNATURES && reply->virus <= INSPECT_VIRUS_NOT_SCANNED);
 	check_text(reply->virus_name);
 	check_text(reply->virus_problem);
+	check_text(reply->virus_ignored);
 	for (size_t i = 0; i < reply->signature_count; i++) {
 		const struct inspect_signature *signature = &reply->signatures[i];
 		require(signature->result <= AUTH_PERMERROR && signature->domain != NULL && signature->selector != NULL);

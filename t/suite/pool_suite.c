@@ -4,6 +4,8 @@
 #include "lib/inspect/pool.h"
 #include "lib/mail/header.h"
 #include "t/dkim_signer.h"
+#include "t/messages.h"
+#include "t/processes.h"
 #include "t/tap.h"
 
 #include <dirent.h>
@@ -18,112 +20,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { NOW = 1700000000, NOBODY = 65534, PIDS_MAX = 64, WAIT_S = 30, REPLACED_MAX_MS = 2000 };
+enum { NOW = 1700000000, NOBODY = 65534, WAIT_S = 30, REPLACED_MAX_MS = 2000 };
 
 static struct arena *arena;
 static char folder[] = "/tmp/mailreeve-pool-XXXXXX";
 static char *program;
 static char *signatures;
 static const char clean_mail[] = "From: a@example.com\r\nSubject: x\r\n\r\nhello\r\n";
-
-/* ---- messages ---- */
-
-/* In two pieces, so that no scanner trips over this file. */
-static const char eicar_head[] = "X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-STANDARD-";
-static const char eicar_tail[] = "ANTIVIRUS-TEST-FILE!$H+H*";
-
-static struct slice eicar(void)
-{
-	const char *text = arena_printf(arena, "%s%s", eicar_head, eicar_tail);
-	return slice_from(text);
-}
-
-static const char *base64(struct slice data)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	struct strbuf out;
-	strbuf_init(&out, arena);
-	for (size_t i = 0; i < data.len; i += 3) {
-		uint32_t group = 0;
-		for (size_t k = 0; k < 3; k++) {
-			group = group << 8 | (i + k < data.len ? (unsigned char)data.data[i + k] : 0U);
-		}
-		for (size_t k = 0; k < 4; k++) {
-			strbuf_add_char(&out, i + k > data.len ? '=' : digits[group >> (18 - 6 * k) & 63]);
-		}
-		if (i % 57 == 54) {
-			strbuf_add_text(&out, "\r\n");
-		}
-	}
-	return out.data;
-}
-
-static uint32_t crc32_of(struct slice data)
-{
-	uint32_t crc = ~0U;
-	for (size_t i = 0; i < data.len; i++) {
-		crc ^= (unsigned char)data.data[i];
-		for (int bit = 0; bit < 8; bit++) {
-			crc = crc >> 1 ^ (0xedb88320U & (0U - (crc & 1U)));
-		}
-	}
-	return ~crc;
-}
-
-static void put_le(struct strbuf *out, uint32_t value, int bytes)
-{
-	for (int i = 0; i < bytes; i++) {
-		strbuf_add_char(out, (char)(value >> (8 * i) & 255));
-	}
-}
-
-/* One stored member. */
-static struct slice zip(const char *name, struct slice data)
-{
-	struct strbuf out;
-	uint32_t n = (uint32_t)data.len;
-	uint32_t name_length = (uint32_t)strlen(name);
-	uint32_t crc = crc32_of(data);
-	strbuf_init(&out, arena);
-	for (int central = 0; central < 2; central++) {
-		put_le(&out, central ? 0x02014b50 : 0x04034b50, 4);
-		put_le(&out, 20, central ? 2 : 0);
-		put_le(&out, 20, 2);
-		put_le(&out, 0, 2); /* flags */
-		put_le(&out, 0, 2); /* stored */
-		put_le(&out, 0x21U << 16, 4);
-		put_le(&out, crc, 4);
-		put_le(&out, n, 4);
-		put_le(&out, n, 4);
-		put_le(&out, name_length, 2);
-		put_le(&out, 0, 2);
-		for (int i = 0; central && i < 7; i++) {
-			put_le(&out, 0, 2); /* comment, disk, attributes, offset */
-		}
-		strbuf_add(&out, name, name_length);
-		if (!central) {
-			strbuf_add_slice(&out, data);
-		}
-	}
-	put_le(&out, 0x06054b50, 4);
-	put_le(&out, 0, 4);
-	put_le(&out, 1, 2);
-	put_le(&out, 1, 2);
-	put_le(&out, 46 + name_length, 4);
-	put_le(&out, 30 + name_length + n, 4);
-	put_le(&out, 0, 2);
-	return (struct slice){out.data, out.len};
-}
-
-static const char *attach(const char *first_field, const char *name, struct slice data)
-{
-	return arena_printf(
-	    arena,
-	    "%sContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nhi\r\n"
-	    "--b\r\nContent-Type: application/octet-stream; name=%s\r\n"
-	    "Content-Transfer-Encoding: base64\r\n\r\n%s\r\n--b--\r\n",
-	    first_field, name, base64(data));
-}
 
 /* ---- requests ---- */
 
@@ -206,109 +109,6 @@ static void asker_join(struct asker *asker)
 
 /* ---- processes ---- */
 
-/* 'R', 'S', 'T' and so on; 'Z' too where there is no such process. */
-static char state_of(long pid, pid_t *parent_r)
-{
-	char path[64];
-	char line[512];
-	char state = 'Z';
-	long parent = 0;
-	snprintf(path, sizeof path, "/proc/%ld/stat", pid);
-	FILE *file = fopen(path, "re");
-	if (file != NULL && fgets(line, sizeof line, file) != NULL && strrchr(line, ')') != NULL &&
-	    sscanf(strrchr(line, ')') + 1, " %c %ld", &state, &parent) != 2) {
-		state = 'Z';
-	}
-	if (file != NULL) {
-		fclose(file);
-	}
-	*parent_r = (pid_t)parent;
-	return state;
-}
-
-/* 0: it is dead. */
-static pid_t parent_of(long pid)
-{
-	pid_t parent;
-	return state_of(pid, &parent) == 'Z' ? 0 : parent;
-}
-
-/* Never to 0: that would be the whole group, prove and all. */
-static void send_signal(pid_t pid, int number)
-{
-	if (pid <= 0) {
-		printf("Bail out! there is no process to signal\n");
-		exit(1);
-	}
-	kill(pid, number);
-}
-
-static void stop(pid_t pid)
-{
-	uint64_t end = clock_now() + WAIT_S * CLOCK_NS_PER_S;
-	pid_t parent;
-	send_signal(pid, SIGSTOP);
-	while (state_of(pid, &parent) != 'T' && clock_now() < end) {
-		sched_yield();
-	}
-}
-
-static size_t children_of(pid_t parent, pid_t *pids_r)
-{
-	size_t n = 0;
-	DIR *proc = opendir("/proc");
-	for (struct dirent *entry; (entry = readdir(proc)) != NULL;) {
-		long pid = strtol(entry->d_name, NULL, 10);
-		if (pid > 0 && n < PIDS_MAX && parent_of(pid) == parent) {
-			pids_r[n++] = (pid_t)pid;
-		}
-	}
-	closedir(proc);
-	return n;
-}
-
-/* Our child, 0: there is none. */
-static pid_t nursery_now(void)
-{
-	pid_t pids[PIDS_MAX];
-	return children_of(getpid(), pids) == 1 ? pids[0] : 0;
-}
-
-/* Never 0, which kill() takes for all of us. */
-static pid_t child_pid(bool worker)
-{
-	uint64_t end = clock_now() + WAIT_S * CLOCK_NS_PER_S;
-	while (clock_now() < end) {
-		pid_t pids[PIDS_MAX];
-		pid_t nursery = nursery_now();
-		if (nursery > 0 && (!worker || children_of(nursery, pids) > 0)) {
-			return worker ? pids[0] : nursery;
-		}
-	}
-	printf("Bail out! there is no %s\n", worker ? "worker" : "nursery");
-	exit(1);
-}
-
-static pid_t nursery_pid(void)
-{
-	return child_pid(false);
-}
-
-static pid_t worker_pid(void)
-{
-	return child_pid(true);
-}
-
-/* Waits until it is dead: a zombie has closed its sockets. */
-static bool gone(pid_t pid)
-{
-	uint64_t end = clock_now() + WAIT_S * CLOCK_NS_PER_S;
-	while (parent_of(pid) != 0 && clock_now() < end) {
-		sched_yield();
-	}
-	return parent_of(pid) == 0;
-}
-
 static bool busy(struct pool *pool, unsigned workers)
 {
 	uint64_t end = clock_now() + WAIT_S * CLOCK_NS_PER_S;
@@ -367,28 +167,28 @@ static void is_virus(struct pool *pool, const char *message, enum inspect_virus_
 static void test_virus(void)
 {
 	struct pool *pool = pool_start(2, signatures);
-	struct slice virus = eicar();
-	struct slice zipped = zip("eicar.com", virus);
+	struct slice virus = message_eicar(arena);
+	struct slice zipped = message_zip(arena, "eicar.com", virus);
 	struct slice zeros = {arena_alloc(arena, 6 << 20), 6 << 20};
 	is_virus(pool, clean_mail, INSPECT_VIRUS_CLEAN, "a clean message");
 	is_virus(pool, "", INSPECT_VIRUS_CLEAN, "an empty message");
 	is_virus(pool, arena_printf(arena, "From: a@example.com\r\n\r\n%s\r\n", virus.data), INSPECT_VIRUS_FOUND,
 	         "EICAR as the body");
-	is_virus(pool, attach("From: a@example.com\r\n", "e.com", virus), INSPECT_VIRUS_FOUND, "EICAR attached");
-	is_virus(pool, attach("Zzz: no field that libclamav knows\r\n", "e.com", virus), INSPECT_VIRUS_FOUND,
+	is_virus(pool, message_attach(arena, "From: a@example.com\r\n", "e.com", virus), INSPECT_VIRUS_FOUND, "EICAR attached");
+	is_virus(pool, message_attach(arena, "Zzz: no field that libclamav knows\r\n", "e.com", virus), INSPECT_VIRUS_FOUND,
 	         "EICAR attached behind unknown fields");
-	is_virus(pool, attach("MZ: like a program\r\n", "e.com", virus), INSPECT_VIRUS_FOUND,
+	is_virus(pool, message_attach(arena, "MZ: like a program\r\n", "e.com", virus), INSPECT_VIRUS_FOUND,
 	         "EICAR attached behind a field that looks like a program");
-	is_virus(pool, attach("From: a@example.com\r\n", "e.zip", zipped), INSPECT_VIRUS_FOUND, "EICAR in a zip");
-	is_virus(pool, attach("Zzz: y\r\n", "e.zip", zip("inner.zip", zipped)), INSPECT_VIRUS_FOUND,
+	is_virus(pool, message_attach(arena, "From: a@example.com\r\n", "e.zip", zipped), INSPECT_VIRUS_FOUND, "EICAR in a zip");
+	is_virus(pool, message_attach(arena, "Zzz: y\r\n", "e.zip", message_zip(arena, "inner.zip", zipped)), INSPECT_VIRUS_FOUND,
 	         "EICAR in a zip in a zip");
-	is_virus(pool, attach("From: a@example.com\r\n", "clean.zip", zip("a.txt", SLICE_LITERAL("hello"))),
+	is_virus(pool, message_attach(arena, "From: a@example.com\r\n", "clean.zip", message_zip(arena, "a.txt", SLICE_LITERAL("hello"))),
 	         INSPECT_VIRUS_CLEAN, "a clean zip");
-	is_virus(pool, attach("From: a@example.com\r\n", "big.zip", zip("zeros", zeros)), INSPECT_VIRUS_LIMIT,
+	is_virus(pool, message_attach(arena, "From: a@example.com\r\n", "big.zip", message_zip(arena, "zeros", zeros)), INSPECT_VIRUS_LIMIT,
 	         "more than scan_size_max is not called clean");
 	struct answer answer = ask(pool, clean_mail, WAIT_S * 1000);
-	is_int(answer.reply.signatures_loaded, 1, "one signature is loaded");
-	ok(!answer.reply.official_database, "and no official database");
+	is_int(answer.reply.database.signatures, 1, "one signature is loaded");
+	ok(!answer.reply.database.official, "and no official database");
 	struct pool_status status;
 	pool_get_status(pool, &status);
 	is_int(status.workers, 2, "two workers");
@@ -418,7 +218,7 @@ static void is_dkim(const struct answer *answer, enum auth_result expected, cons
 {
 	bool one = answer->result == POOL_OK && answer->reply.signature_count == 1;
 	ok(one && answer->reply.signatures[0].result == expected, "%s: %s", name, auth_result_name(expected));
-	ok(one && answer->reply.virus == INSPECT_VIRUS_NOT_SCANNED, "and no scan, as asked");
+	ok(one && answer->reply.virus == INSPECT_VIRUS_NOT_ASKED, "and no scan, as asked");
 }
 
 static void test_dkim(void)
@@ -462,7 +262,7 @@ static void test_death(void)
 {
 	struct pool *pool = pool_start(1, signatures);
 	struct pool_status status;
-	pid_t worker = worker_pid();
+	pid_t worker = process_worker();
 	ok(worker > 0 && answers(pool), "a worker at work");
 	ok(starve(worker), "its memory is taken away");
 	struct answer answer = ask(pool, clean_mail, WAIT_S * 1000);
@@ -471,7 +271,7 @@ static void test_death(void)
 	ok(answers(pool), "the next one is answered by a new worker");
 	uint64_t ms = (clock_now() - start) / CLOCK_NS_PER_MS;
 	ok(ms < REPLACED_MAX_MS, "%llu ms from death to the next answer", (unsigned long long)ms);
-	ok(worker_pid() != worker, "it is a new worker");
+	ok(process_worker() != worker, "it is a new worker");
 	pool_get_status(pool, &status);
 	is_int((long long)status.crashed, 1, "exactly one crash is counted");
 	pool_close(pool);
@@ -483,18 +283,18 @@ static void test_unread(void)
 	struct pool *pool = pool_start(1, signatures);
 	struct pool_status status;
 	struct asker asker = {.pool = pool, .message = clean_mail, .ms = WAIT_S * 1000};
-	pid_t worker = worker_pid();
-	stop(worker);
+	pid_t worker = process_worker();
+	process_stop(worker);
 	asker_start(&asker);
 	ok(busy(pool, 1), "a stopped worker has a message");
 	uint64_t start = clock_now();
-	send_signal(worker, SIGKILL);
+	process_signal(worker, SIGKILL);
 	asker_join(&asker);
 	uint64_t ms = (clock_now() - start) / CLOCK_NS_PER_MS;
 	ok(asker.answer.result == POOL_OK, "a message that it did not read goes to the next worker: \"%s\"",
 	   pool_result_text(asker.answer.result));
 	ok(ms < REPLACED_MAX_MS, "answered %llu ms after the death", (unsigned long long)ms);
-	ok(gone(worker), "the old one is gone");
+	ok(process_gone(worker), "the old one is gone");
 	pool_get_status(pool, &status);
 	is_int((long long)status.crashed, 0, "no crash is counted");
 	pool_close(pool);
@@ -503,15 +303,15 @@ static void test_unread(void)
 static void test_hang(void)
 {
 	struct pool *pool = pool_start(1, signatures);
-	pid_t worker = worker_pid();
-	stop(worker);
+	pid_t worker = process_worker();
+	process_stop(worker);
 	struct answer answer = ask(pool, clean_mail, 200);
 	ok(answer.result == POOL_TIMEOUT, "a worker that hangs: \"%s\"", pool_result_text(answer.result));
 	ok(answer.took_ms >= 200 && answer.took_ms < 200 + REPLACED_MAX_MS, "at the deadline of 200 ms: %llu ms",
 	   (unsigned long long)answer.took_ms);
 	uint64_t start = clock_now();
 	ok(answers(pool), "the next message is answered by a new worker");
-	ok(gone(worker), "the old one was killed");
+	ok(process_gone(worker), "the old one was killed");
 	diag("replaced in %llu ms", (unsigned long long)((clock_now() - start) / CLOCK_NS_PER_MS));
 	pool_close(pool);
 }
@@ -525,9 +325,9 @@ static void test_idle_death(void)
 	bool all_gone = true;
 	unsigned failed = 0;
 	for (int i = 0; i < 10; i++) {
-		pid_t worker = worker_pid();
-		send_signal(worker, SIGKILL);
-		all_gone = gone(worker) && all_gone;
+		pid_t worker = process_worker();
+		process_signal(worker, SIGKILL);
+		all_gone = process_gone(worker) && all_gone;
 		failed += !answers(pool);
 	}
 	pool_get_status(pool, &status);
@@ -541,14 +341,14 @@ static void test_queue(void)
 	struct pool *pool = pool_start(1, signatures);
 	struct asker first = {.pool = pool, .message = clean_mail, .ms = WAIT_S * 1000};
 	struct asker second = first;
-	pid_t worker = worker_pid();
-	stop(worker);
+	pid_t worker = process_worker();
+	process_stop(worker);
 	asker_start(&first);
 	ok(busy(pool, 1), "the only worker has a message");
 	struct answer answer = ask(pool, clean_mail, 100);
 	ok(answer.result == POOL_BUSY, "who cannot wait longer: \"%s\"", pool_result_text(answer.result));
 	asker_start(&second);
-	send_signal(worker, SIGCONT);
+	process_signal(worker, SIGCONT);
 	asker_join(&first);
 	asker_join(&second);
 	ok(first.answer.result == POOL_OK && second.answer.result == POOL_OK, "who can wait is answered");
@@ -559,31 +359,31 @@ static void test_nursery_death(void)
 {
 	struct pool *pool = pool_start(2, signatures);
 	struct pool_status status;
-	pid_t nursery = nursery_pid();
-	pid_t worker = worker_pid();
+	pid_t nursery = process_nursery();
+	pid_t worker = process_worker();
 	uint64_t start = clock_now();
-	send_signal(nursery, SIGKILL);
-	ok(gone(worker), "a worker dies with its nursery");
+	process_signal(nursery, SIGKILL);
+	ok(process_gone(worker), "a worker dies with its nursery");
 	ok(answers(pool), "a request during the restart is answered, once there is a worker");
 	diag("%llu ms from the nursery's death to the next answer",
 	     (unsigned long long)((clock_now() - start) / CLOCK_NS_PER_MS));
 	pool_get_status(pool, &status);
 	is_int((long long)status.restarts, 1, "one restart is counted");
-	ok(nursery_pid() != nursery, "there is a new nursery");
+	ok(process_nursery() != nursery, "there is a new nursery");
 	is_int((long long)left_behind(), 1, "the folder of the dead one was removed");
-	stop(nursery_pid());
-	pid_t pids[PIDS_MAX];
-	size_t n = children_of(nursery_pid(), pids);
+	process_stop(process_nursery());
+	pid_t pids[PROCESS_PIDS_MAX];
+	size_t n = process_children(process_nursery(), pids);
 	for (size_t i = 0; i < n; i++) {
-		send_signal(pids[i], SIGKILL);
+		process_signal(pids[i], SIGKILL);
 	}
 	for (size_t i = 0; i < n; i++) {
-		gone(pids[i]);
+		process_gone(pids[i]);
 	}
 	struct answer answer = ask(pool, clean_mail, 100);
 	ok(answer.result == POOL_DOWN && answer.took_ms >= 100, "without a nursery at work: \"%s\", at the deadline",
 	   pool_result_text(answer.result));
-	send_signal(nursery_pid(), SIGCONT);
+	process_signal(process_nursery(), SIGCONT);
 	ok(answers(pool), "when it goes on, so does the pool");
 	pool_close(pool);
 	is_int((long long)left_behind(), 0, "nothing is left in tmp_dir");
@@ -600,7 +400,7 @@ static void test_large(void)
 		memcpy(text + i - 1, "\r\n", 2);
 	}
 	memcpy(text, clean_mail, strlen(clean_mail));
-	pid_t worker = worker_pid();
+	pid_t worker = process_worker();
 	bool all = true;
 	for (int i = 0; i < 5; i++) {
 		all = all && ask(pool, text, WAIT_S * 1000).result == POOL_OK;
@@ -608,7 +408,7 @@ static void test_large(void)
 	}
 	pool_get_status(pool, &status);
 	ok(all && status.crashed == 0, "a worker that retires after a large message takes no other message with it");
-	ok(gone(worker), "and is gone");
+	ok(process_gone(worker), "and is gone");
 	pool_close(pool);
 }
 
@@ -616,13 +416,13 @@ static void test_close(void)
 {
 	struct pool *pool = pool_start(1, signatures);
 	struct asker asker = {.pool = pool, .message = clean_mail, .ms = 300};
-	stop(worker_pid());
+	process_stop(process_worker());
 	asker_start(&asker);
 	ok(busy(pool, 1), "a request is under way");
 	pool_close(pool);
 	asker_join(&asker);
 	ok(asker.answer.result == POOL_TIMEOUT, "pool_close() waits for it: \"%s\"", pool_result_text(asker.answer.result));
-	is_int(nursery_now(), 0, "no process is left");
+	is_int(process_nursery_now(), 0, "no process is left");
 }
 
 static void is_refused(struct pool_settings settings, const char *part, const char *name)

@@ -39,8 +39,8 @@ static struct inspect_reply reply_sample(void)
 	                              .signatures = signatures,
 	                              .virus = INSPECT_VIRUS_FOUND,
 	                              .virus_name = "Eicar",
-	                              .signatures_loaded = 7,
-	                              .official_database = true,
+	                              .virus_ignored = "Other",
+	                              .database = {7, true, 27000, 1700000000},
 	                              .dkim_us = 11,
 	                              .virus_us = 12};
 }
@@ -62,8 +62,10 @@ static void test_reply(void)
 	ok(out.signatures[1].testing, "testing");
 	is_int(out.virus, INSPECT_VIRUS_FOUND, "virus");
 	is_text(out.virus_name, "Eicar", "its name");
-	is_int(out.signatures_loaded, 7, "signatures loaded");
-	ok(out.official_database && out.dkim_us == 11 && out.virus_us == 12, "the other numbers");
+	is_text(out.virus_ignored, "Other", "an ignored one's name");
+	is_int(out.database.signatures, 7, "signatures loaded");
+	ok(out.database.official && out.database.version == 27000 && out.database.time == 1700000000, "their database");
+	ok(out.dkim_us == 11 && out.virus_us == 12, "the other numbers");
 	for (size_t i = 0; i < n; i++) {
 		if (get_reply(packet, i, &out)) {
 			ok(false, "%zu bytes of %zu are no reply", i, n);
@@ -171,6 +173,7 @@ static void test_largest(void)
 static void test_settings(void)
 {
 	static const char *const databases[] = {"/var/lib/clamav", "/x", NULL};
+	static const char *const ignored[] = {"Eicar", NULL};
 	const char *many[WIRE_DATABASES_MAX + 2] = {NULL};
 	struct pool_settings in;
 	struct pool_settings out;
@@ -178,6 +181,8 @@ static void test_settings(void)
 	in.workers = 5;
 	in.databases = databases;
 	in.scan_heuristics = true;
+	in.scan_pua = true;
+	in.ignored = ignored;
 	size_t n = wire_put_settings(&in, packet);
 	ok(n > 0 && wire_get_settings((struct slice){packet, n}, arena, &out), "settings come through");
 	ok(out.workers == 5 && out.memory_max == in.memory_max && out.scan_size_max == in.scan_size_max &&
@@ -186,6 +191,7 @@ static void test_settings(void)
 	   "their numbers");
 	is_text(out.tmp_dir, in.tmp_dir, "tmp_dir");
 	ok(out.databases[0] != NULL && strcmp(out.databases[1], "/x") == 0 && out.databases[2] == NULL, "databases");
+	ok(out.scan_pua && strcmp(out.ignored[0], "Eicar") == 0 && out.ignored[1] == NULL, "unwanted and ignored signatures");
 	ok(!wire_get_settings((struct slice){packet, n - 1}, arena, &out), "cut settings are refused");
 	for (size_t i = 0; i <= WIRE_DATABASES_MAX; i++) {
 		many[i] = "/y";
@@ -201,11 +207,11 @@ static void test_settings(void)
 
 static void test_notes(void)
 {
-	struct wire_note in = {.kind = WIRE_READY, .number = 77, .flag = true, .text = "seccomp landlock"};
+	struct wire_note in = {.kind = WIRE_READY, .number = 77, .database = {5, true, 2, 3}, .text = "seccomp landlock"};
 	struct wire_note out;
 	size_t n = wire_put_note(&in, packet);
 	ok(wire_get_note((struct slice){packet, n}, arena, &out), "a note comes through");
-	ok(out.kind == WIRE_READY && out.number == 77 && out.flag, "its numbers");
+	ok(out.kind == WIRE_READY && out.number == 77 && out.database.signatures == 5 && out.database.time == 3, "its numbers");
 	is_text(out.text, "seccomp landlock", "its text");
 	in.kind = (enum wire_kind)0;
 	n = wire_put_note(&in, packet);
