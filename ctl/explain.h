@@ -12,4 +12,7 @@ void explain_json(struct session *session, const char *file, FILE *out);
 /* For people: each stage, what it found, how long it took, what it means for the verdict. */
 void explain_table(struct session *session, const char *file, FILE *out);
 
+/* Text broken at blanks to fit the width; it starts at `column`, later lines at `indent`. */
+void explain_wrap(FILE *out, const char *text, int indent, int column);
+
 #endif

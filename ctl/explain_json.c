@@ -1,4 +1,5 @@
 #include "ctl/explain.h"
+#include "ctl/explain_parts.h"
 
 #include <jansson.h>
 
@@ -164,6 +165,7 @@ void explain_json(struct session *session, const char *file, FILE *out)
 	put(object, "dkim", json_dkim(session));
 	put(object, "dmarc", json_dmarc(session));
 	put(object, "authres", json_text(session, session->authres));
+	put(object, "attachments", explain_parts_json(session));
 	put(object, "virus", json_text(session, infected ? session->inspection.virus_name : NULL));
 	put(object, "virus_database", json_database(session));
 	put(object, "score", json_real(session->verdict.score));
@@ -173,7 +175,6 @@ void explain_json(struct session *session, const char *file, FILE *out)
 	put(object, "support_id", json_string(session->support_id));
 	/* Stages of later versions: not looked at, which is not the same as nothing found. */
 	put(object, "arc", json_null());
-	put(object, "attachments", json_null());
 	put(object, "bayes", json_null());
 	json_dumpf(object, out, JSON_COMPACT);
 	fputc('\n', out);

@@ -1,4 +1,5 @@
 #include "ctl/explain.h"
+#include "ctl/explain_parts.h"
 
 #include "lib/pipeline/pipeline.h"
 #include "lib/pipeline/stage_list.h"
@@ -13,8 +14,7 @@ static const char *safe(struct session *session, const char *text)
 	return text_escape(session->arena, slice_from(text), "", true, TEXT_MAX);
 }
 
-/* Text broken at blanks to fit WIDTH; it starts at `column`, later lines at `indent`. */
-static void print_wrapped(FILE *out, const char *text, int indent, int column)
+void explain_wrap(FILE *out, const char *text, int indent, int column)
 {
 	struct slice rest = slice_from(text);
 	struct slice word;
@@ -133,6 +133,14 @@ static const char *virus_text(struct session *session)
 	return NULL;
 }
 
+static const char *mime_text(const struct session *session)
+{
+	const struct inspect_reply *reply = &session->inspection;
+	return reply->mime_ambiguous != NULL ? "can be read in more than one way"
+	       : reply->mime_defect != NULL  ? "broken, but read the same way by all"
+	                                     : "well-formed";
+}
+
 static const char *stage_text(struct session *session, const struct stage *stage)
 {
 	if (!pipeline_runs(session, stage)) {
@@ -149,6 +157,12 @@ static const char *stage_text(struct session *session, const struct stage *stage
 	}
 	if (stage == &stage_dmarc) {
 		return dmarc_text(session);
+	}
+	if (stage == &stage_mime) {
+		return mime_text(session);
+	}
+	if (stage == &stage_attachment) {
+		return arena_printf(session->arena, "%zu files", session->inspection.part_count + session->inspection.parts_unlisted);
 	}
 	if (stage == &stage_virus) {
 		return virus_text(session);
@@ -172,7 +186,7 @@ static void print_finding(struct session *session, const struct finding *finding
 	const char *line = arena_printf(session->arena, "%s -> %s%s%s", finding->code->code, action,
 	                                finding->detail[0] == '\0' ? "" : ": ", finding->detail);
 	fprintf(out, "%*s", FOUND_COLUMN, "* ");
-	print_wrapped(out, line, FOUND_COLUMN + 2, FOUND_COLUMN);
+	explain_wrap(out, line, FOUND_COLUMN + 2, FOUND_COLUMN);
 }
 
 static void print_stage(struct session *session, size_t i, FILE *out)
@@ -187,8 +201,8 @@ static void print_stage(struct session *session, size_t i, FILE *out)
 	if (pipeline_runs(session, stage)) {
 		snprintf(took, sizeof took, "%.2f ms", (double)session->stage_ns[i] / 1e6);
 	}
-	fprintf(out, "  %-8s %11s  ", stage->section.name, took);
-	print_wrapped(out, text, FOUND_COLUMN, FOUND_COLUMN);
+	fprintf(out, "  %-10s %9s  ", stage->section.name, took);
+	explain_wrap(out, text, FOUND_COLUMN, FOUND_COLUMN);
 	for (size_t k = 0; k < session->finding_count; k++) {
 		const struct finding *finding = session->findings[k];
 		if (config_section_of(session->config, finding->code) == SECTION_FIRST_STAGE + i) {
@@ -216,8 +230,8 @@ static void print_envelope(struct session *session, const char *file, FILE *out)
 		strbuf_printf(&line, " and %zu more", session->recipient_count - 3);
 	}
 	fprintf(out, "%s\n  ", file == NULL ? "(the envelope alone)" : safe(session, file));
-	print_wrapped(out, line.data, 4, 2);
-	fprintf(out, "\n  %-8s %11s  %s\n", "stage", "time", "what it found");
+	explain_wrap(out, line.data, 4, 2);
+	fprintf(out, "\n  %-10s %9s  %s\n", "stage", "time", "what it found");
 }
 
 static void print_edit(struct session *session, const struct edit *edit, FILE *out)
@@ -249,7 +263,7 @@ static void print_verdict(struct session *session, FILE *out)
 	fprintf(out, ", after %.1f ms\n", (double)session->elapsed_ns / 1e6);
 	if (verdict->action == VERDICT_REJECT || verdict->action == VERDICT_TEMPFAIL) {
 		fprintf(out, "  reply:   ");
-		print_wrapped(out, arena_printf(session->arena, "%u %s %s", verdict->code, verdict->enhanced, verdict->text), 11,
+		explain_wrap(out, arena_printf(session->arena, "%u %s %s", verdict->code, verdict->enhanced, verdict->text), 11,
 		              11);
 	}
 	for (size_t i = 0; i < session->edit_count; i++) {
@@ -264,5 +278,6 @@ void explain_table(struct session *session, const char *file, FILE *out)
 	for (size_t i = 0; i < stages_count; i++) {
 		print_stage(session, i, out);
 	}
+	explain_parts_print(session, out);
 	print_verdict(session, out);
 }

@@ -3,7 +3,7 @@
 #ifndef MAILREEVE_INSPECT_FILE_FORMAT_H
 #define MAILREEVE_INSPECT_FILE_FORMAT_H
 
-#include "inspect/file_class.h"
+#include "lib/inspect/file_class.h"
 
 /* How a file is opened further. */
 enum file_format {

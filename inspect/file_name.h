@@ -2,7 +2,7 @@
 #ifndef MAILREEVE_INSPECT_FILE_NAME_H
 #define MAILREEVE_INSPECT_FILE_NAME_H
 
-#include "inspect/file_class.h"
+#include "lib/inspect/file_class.h"
 #include "inspect/part.h"
 
 enum { FILE_EXTENSION_MAX = 32 };

@@ -3,7 +3,7 @@
 #ifndef MAILREEVE_INSPECT_FILE_SCAN_H
 #define MAILREEVE_INSPECT_FILE_SCAN_H
 
-#include "inspect/file_class.h"
+#include "lib/inspect/file_class.h"
 #include "inspect/part.h"
 
 enum { FILE_SCAN_NAME_MAX = 512, FILE_MEMBER_NAMES = 4 };

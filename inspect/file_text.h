@@ -3,7 +3,7 @@
 #ifndef MAILREEVE_INSPECT_FILE_TEXT_H
 #define MAILREEVE_INSPECT_FILE_TEXT_H
 
-#include "inspect/file_class.h"
+#include "lib/inspect/file_class.h"
 #include "inspect/file_name.h"
 
 /* Text is looked through up to this many bytes. */

@@ -6,7 +6,7 @@
 #ifndef MAILREEVE_INSPECT_FILETYPE_H
 #define MAILREEVE_INSPECT_FILETYPE_H
 
-#include "inspect/file_class.h"
+#include "lib/inspect/file_class.h"
 #include "inspect/part.h"
 
 /* Loads libmagic's database, once and for all workers; it needs no file afterwards. NULL, or what is wrong, in arena.

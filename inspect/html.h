@@ -2,7 +2,7 @@
 #ifndef MAILREEVE_INSPECT_HTML_H
 #define MAILREEVE_INSPECT_HTML_H
 
-#include "inspect/file_class.h"
+#include "lib/inspect/file_class.h"
 
 /* text: of file_text_plain(), in small letters. Adds html, html_script and html_smuggling. Gives its media type, or
  * NULL when it is no page.

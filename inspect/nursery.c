@@ -1,6 +1,7 @@
 /* mailreeve-inspect: loads what all workers share, forks them, and replaces those that die. It never looks at a
  * message and has one thread: a fork copies nothing that is half done. */
 #include "inspect/clamav.h"
+#include "inspect/content.h"
 #include "inspect/dkim_verify.h"
 #include "inspect/folder.h"
 #include "inspect/sandbox.h"
@@ -213,7 +214,8 @@ static const char *start(struct nursery *nursery)
 	if (!folder_open(&nursery->folder, nursery->settings.tmp_dir)) {
 		return arena_printf(kept, "content.tmp_dir: %s: %s", nursery->settings.tmp_dir, strerror(errno));
 	}
-	return clamav_load(&nursery->settings, kept);
+	const char *problem = content_load(kept);
+	return problem != NULL ? problem : clamav_load(&nursery->settings, kept);
 }
 
 int main(void)

@@ -1,6 +1,7 @@
 #include "inspect/worker.h"
 
 #include "inspect/clamav.h"
+#include "inspect/content.h"
 #include "inspect/dkim_verify.h"
 #include "inspect/sandbox.h"
 #include "lib/base/clock.h"
@@ -18,16 +19,8 @@ enum {
 	LEAD = sizeof CLAMAV_LEAD - 1,
 };
 
-static void scan(struct slice message, uint32_t deadline_ms, struct arena *arena, struct inspect_reply *reply_r)
-{
-	struct clamav_scan scan;
-	clamav_open(&scan, deadline_ms, arena);
-	clamav_scan_mail(&scan, message.data, message.len);
-	clamav_close(&scan, reply_r);
-}
-
 /* libclamav and libcrypto open files at their first use (openssl.cnf, gconv, localtime): now, while they can. */
-static void warm_up(struct arena *arena)
+static void warm_up(const struct pool_settings *settings, struct arena *arena)
 {
 	static const char message[] = CLAMAV_LEAD
 	    "DKIM-Signature: v=1; a=rsa-sha256; d=x.example; s=s; h=from; "
@@ -44,12 +37,12 @@ static void warm_up(struct arena *arena)
 	struct inspect_reply reply = {.signature_count = 0};
 	struct slice bytes = {message + LEAD, sizeof message - 1 - LEAD};
 	dkim_verify_message(bytes, &keys, (uint64_t)time(NULL), arena, &reply);
-	scan(bytes, UINT32_MAX, arena, &reply);
+	content_inspect(bytes, INSPECT_VIRUS | INSPECT_FILES, UINT32_MAX, settings, arena, &reply);
 	arena_reset(arena);
 }
 
-static void inspect(const struct inspect_request *request, struct slice message, struct arena *arena,
-                    struct inspect_reply *reply_r)
+static void inspect(const struct inspect_request *request, const struct pool_settings *settings, struct slice message,
+                    struct arena *arena, struct inspect_reply *reply_r)
 {
 	uint64_t start = clock_now();
 	*reply_r = (struct inspect_reply){.virus = INSPECT_VIRUS_NOT_ASKED, .database = clamav_database()};
@@ -58,8 +51,8 @@ static void inspect(const struct inspect_request *request, struct slice message,
 		reply_r->dkim_us = (uint32_t)((clock_now() - start) / 1000);
 	}
 	start = clock_now();
-	if ((request->tasks & INSPECT_VIRUS) != 0) {
-		scan(message, request->deadline_ms, arena, reply_r);
+	if ((request->tasks & (INSPECT_VIRUS | INSPECT_FILES)) != 0) {
+		content_inspect(message, request->tasks, request->deadline_ms, settings, arena, reply_r);
 		reply_r->virus_us = (uint32_t)((clock_now() - start) / 1000);
 	}
 }
@@ -87,7 +80,7 @@ static void map_close(char *message, size_t size)
 }
 
 /* One request, one answer. False: the other end is gone, or the request makes no sense. */
-static bool serve(int socket, char *packet, struct arena *arena, size_t *size_r)
+static bool serve(int socket, const struct pool_settings *settings, char *packet, struct arena *arena, size_t *size_r)
 {
 	struct inspect_request request;
 	struct inspect_reply reply;
@@ -102,7 +95,7 @@ static bool serve(int socket, char *packet, struct arena *arena, size_t *size_r)
 	if (message == NULL) {
 		return false;
 	}
-	inspect(&request, (struct slice){message, size}, arena, &reply);
+	inspect(&request, settings, (struct slice){message, size}, arena, &reply);
 	size_t length = wire_put_reply(&reply, packet);
 	map_close(message, size);
 	*size_r = size;
@@ -123,10 +116,11 @@ static uint64_t cpu_seconds(void)
 }
 
 /* Until the worker should be replaced. A request that comes too late for it is not read, and goes to another. */
-static void serve_all(int socket, char *packet, struct arena *arena)
+static void serve_all(int socket, const struct pool_settings *settings, char *packet, struct arena *arena)
 {
 	size_t size = 0;
-	while (size <= LARGE_MESSAGE && cpu_seconds() < SANDBOX_CPU_SECONDS / 2 && serve(socket, packet, arena, &size)) {
+	while (size <= LARGE_MESSAGE && cpu_seconds() < SANDBOX_CPU_SECONDS / 2 &&
+	       serve(socket, settings, packet, arena, &size)) {
 		arena_reset(arena);
 	}
 }
@@ -142,12 +136,12 @@ void worker_run(int socket, const char *directory, const struct pool_settings *s
 	if (packet == NULL || !clamav_set_tmp_dir(directory)) {
 		_exit(WORKER_UNFIT);
 	}
-	warm_up(arena);
+	warm_up(settings, arena);
 	if (!sandbox_enter(&sandbox) || !clamav_set_tmp_dir(sandbox_directory())) {
 		_exit(WORKER_UNFIT);
 	}
 	if (say_ready(socket, packet)) {
-		serve_all(socket, packet, arena);
+		serve_all(socket, settings, packet, arena);
 	}
 	_exit(0);
 }

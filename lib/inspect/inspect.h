@@ -4,6 +4,7 @@
 #define MAILREEVE_INSPECT_INSPECT_H
 
 #include "lib/auth/dkim_keys.h"
+#include "lib/inspect/file_class.h"
 #include "lib/mail/authres.h"
 
 #include <stdbool.h>
@@ -13,7 +14,25 @@
  * chooses. So every message is given to it, and to clamd, behind a field that we choose. */
 #define CLAMAV_LEAD "Received: from localhost\r\n"
 
-enum inspect_task { INSPECT_DKIM = 1U << 0, INSPECT_VIRUS = 1U << 1 };
+enum inspect_task {
+	INSPECT_DKIM = 1U << 0,
+	INSPECT_VIRUS = 1U << 1,
+	INSPECT_FILES = 1U << 2 /* what files the message carries */
+};
+
+/* Parts beyond the first are only counted; what they are counts. */
+enum { INSPECT_PARTS_MAX = 200, INSPECT_NAMES_MAX = 4 };
+
+/* One file of the message (inspect/part.h), for people. */
+struct inspect_part {
+	int parent;               /* index of the file it was found in, before it; -1: the message, or one not listed */
+	const char *names[INSPECT_NAMES_MAX + 1]; /* NULL-ended */
+	const char *type;         /* declared, "" where none is */
+	const char *detected;     /* media type by content */
+	uint64_t size;            /* bytes */
+	bool encrypted;           /* cannot be read without a password */
+	uint64_t classes;         /* FILE_CLASS_BIT()s */
+};
 
 struct inspect_request {
 	unsigned tasks;               /* enum inspect_task */
@@ -62,7 +81,16 @@ struct inspect_reply {
 	const char *virus_problem; /* for ERROR and NOT_SCANNED; else NULL */
 	const char *virus_ignored; /* a signature of virus.ignore that matched, where no other did; NULL: none */
 	struct inspect_database database;
-	uint32_t dkim_us, virus_us; /* time each took */
+	size_t part_count;
+	const struct inspect_part *parts;
+	uint32_t parts_unlisted;    /* beyond the listed ones */
+	uint64_t classes;           /* of all files, the unlisted too */
+	const char *class_reasons[FILE_CLASS_COUNT]; /* "NAME: why", of the first file of that class; NULL where there is none */
+	const char *mime_ambiguous; /* why the message can be read in more than one way; NULL: it cannot */
+	const char *mime_defect;    /* how it is broken; NULL: not */
+	const char *mime_opaque;    /* what cannot be looked into; NULL: nothing */
+	const char *exhausted;      /* which bound ended the search for files; NULL: none */
+	uint32_t dkim_us, virus_us; /* time each took; virus: the search for files too */
 };
 
 #endif

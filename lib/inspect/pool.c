@@ -161,7 +161,9 @@ static bool reply_fits(const struct inspect_reply *reply, const struct inspect_r
 {
 	size_t expected = (request->tasks & INSPECT_DKIM) != 0 ? request->keys->count : 0;
 	bool asked = (request->tasks & INSPECT_VIRUS) != 0;
-	if (reply->signature_count != expected || asked != (reply->virus != INSPECT_VIRUS_NOT_ASKED)) {
+	bool files = (request->tasks & (INSPECT_VIRUS | INSPECT_FILES)) != 0;
+	if (reply->signature_count != expected || asked != (reply->virus != INSPECT_VIRUS_NOT_ASKED) ||
+	    (!files && (reply->part_count > 0 || reply->classes != 0))) {
 		return false;
 	}
 	for (size_t i = 0; i < expected; i++) {

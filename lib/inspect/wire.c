@@ -173,6 +173,13 @@ static const char *get_text(struct reader *reader)
 	return text == NULL ? "" : text;
 }
 
+static uint64_t get_classes(struct reader *reader)
+{
+	uint64_t classes = get_u64(reader);
+	reader->bad = reader->bad || classes >> FILE_CLASS_COUNT != 0;
+	return classes;
+}
+
 static struct reader reader_open(struct slice packet, struct arena *arena, uint32_t magic)
 {
 	struct reader reader = {packet, arena, false};
@@ -210,7 +217,7 @@ bool wire_get_request(struct slice packet, struct arena *arena, struct inspect_r
 	struct reader reader = reader_open(packet, arena, MAGIC_REQUEST);
 	struct dkim_keys *keys = arena_alloc(arena, sizeof *keys);
 	*request_r = (struct inspect_request){.message_fd = -1, .keys = keys};
-	request_r->tasks = get_upto(&reader, INSPECT_DKIM | INSPECT_VIRUS);
+	request_r->tasks = get_upto(&reader, INSPECT_DKIM | INSPECT_VIRUS | INSPECT_FILES);
 	request_r->message_size = get_u64(&reader);
 	request_r->now = get_u64(&reader);
 	request_r->deadline_ms = get_u32(&reader);
@@ -243,6 +250,79 @@ static void get_database(struct reader *reader, struct inspect_database *databas
 	database_r->time = get_u64(reader);
 }
 
+static void put_part(struct writer *writer, const struct inspect_part *part)
+{
+	put_u32(writer, (uint32_t)(part->parent + 1));
+	for (size_t i = 0; i < INSPECT_NAMES_MAX; i++) {
+		put_text(writer, part->names[i]);
+		if (part->names[i] == NULL) {
+			break;
+		}
+	}
+	put_text(writer, part->type);
+	put_text(writer, part->detected);
+	put_u64(writer, part->size);
+	put_u32(writer, part->encrypted);
+	put_u64(writer, part->classes);
+}
+
+/* A part stands in one before it, or in the message. */
+static void get_part(struct reader *reader, size_t index, struct inspect_part *part_r)
+{
+	*part_r = (struct inspect_part){.parent = (int)get_upto(reader, (uint32_t)index) - 1};
+	for (size_t i = 0; i < INSPECT_NAMES_MAX; i++) {
+		part_r->names[i] = get_text_or_null(reader);
+		if (part_r->names[i] == NULL) {
+			break;
+		}
+	}
+	part_r->type = get_text(reader);
+	part_r->detected = get_text(reader);
+	part_r->size = get_u64(reader);
+	part_r->encrypted = get_upto(reader, 1) == 1;
+	part_r->classes = get_classes(reader);
+}
+
+static void put_files(struct writer *writer, const struct inspect_reply *reply)
+{
+	put_u32(writer, (uint32_t)reply->part_count);
+	for (size_t i = 0; i < reply->part_count; i++) {
+		put_part(writer, &reply->parts[i]);
+	}
+	put_u32(writer, reply->parts_unlisted);
+	put_u64(writer, reply->classes);
+	for (size_t i = 0; i < FILE_CLASS_COUNT; i++) {
+		if ((reply->classes & FILE_CLASS_BIT(i)) != 0) {
+			put_text(writer, reply->class_reasons[i]);
+		}
+	}
+	put_text(writer, reply->mime_ambiguous);
+	put_text(writer, reply->mime_defect);
+	put_text(writer, reply->mime_opaque);
+	put_text(writer, reply->exhausted);
+}
+
+static void get_files(struct reader *reader, struct inspect_reply *reply_r)
+{
+	reply_r->part_count = get_upto(reader, INSPECT_PARTS_MAX);
+	struct inspect_part *parts = arena_alloc(reader->arena, reply_r->part_count * sizeof *parts);
+	for (size_t i = 0; i < reply_r->part_count; i++) {
+		get_part(reader, i, &parts[i]);
+	}
+	reply_r->parts = parts;
+	reply_r->parts_unlisted = get_u32(reader);
+	reply_r->classes = get_classes(reader);
+	for (size_t i = 0; i < FILE_CLASS_COUNT; i++) {
+		if ((reply_r->classes & FILE_CLASS_BIT(i)) != 0) {
+			reply_r->class_reasons[i] = get_text(reader);
+		}
+	}
+	reply_r->mime_ambiguous = get_text_or_null(reader);
+	reply_r->mime_defect = get_text_or_null(reader);
+	reply_r->mime_opaque = get_text_or_null(reader);
+	reply_r->exhausted = get_text_or_null(reader);
+}
+
 size_t wire_put_reply(const struct inspect_reply *reply, char *packet_r)
 {
 	struct writer writer = writer_open(packet_r, MAGIC_REPLY);
@@ -264,6 +344,7 @@ size_t wire_put_reply(const struct inspect_reply *reply, char *packet_r)
 	put_text(&writer, reply->virus_problem);
 	put_text(&writer, reply->virus_ignored);
 	put_database(&writer, &reply->database);
+	put_files(&writer, reply);
 	put_u32(&writer, reply->dkim_us);
 	put_u32(&writer, reply->virus_us);
 	return writer_length(&writer);
@@ -296,6 +377,7 @@ bool wire_get_reply(struct slice packet, struct arena *arena, struct inspect_rep
 	reply_r->virus_problem = get_text_or_null(&reader);
 	reply_r->virus_ignored = get_text_or_null(&reader);
 	get_database(&reader, &reply_r->database);
+	get_files(&reader, reply_r);
 	reply_r->dkim_us = get_u32(&reader);
 	reply_r->virus_us = get_u32(&reader);
 	bool named = reply_r->virus == INSPECT_VIRUS_FOUND || reply_r->virus == INSPECT_VIRUS_LIMIT;

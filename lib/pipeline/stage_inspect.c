@@ -28,6 +28,9 @@ static unsigned inspect_tasks(const struct session *session)
 	if (pipeline_runs(session, &stage_virus)) {
 		tasks |= INSPECT_VIRUS;
 	}
+	if (pipeline_runs(session, &stage_mime) || pipeline_runs(session, &stage_attachment)) {
+		tasks |= INSPECT_FILES;
+	}
 	return tasks;
 }
 

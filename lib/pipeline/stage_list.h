@@ -9,6 +9,8 @@ extern const struct stage stage_spf;     /* stage_spf.c, and so on */
 extern const struct stage stage_dkim;
 extern const struct stage stage_inspect;
 extern const struct stage stage_dmarc;
+extern const struct stage stage_mime;
+extern const struct stage stage_attachment;
 extern const struct stage stage_virus;
 extern const struct stage stage_authres;
 

@@ -5,7 +5,8 @@
 #include "lib/policy/globals.h"
 
 const struct stage *const stages[] = {
-	&stage_message, &stage_spf, &stage_dkim, &stage_inspect, &stage_dmarc, &stage_virus, &stage_authres,
+	&stage_message, &stage_spf, &stage_dkim, &stage_inspect, &stage_dmarc, &stage_mime, &stage_attachment, &stage_virus,
+	&stage_authres,
 };
 
 enum { STAGES_COUNT = sizeof stages / sizeof *stages };
@@ -22,6 +23,8 @@ static const struct section *const sections[] = {
 	&stage_dkim.section,
 	&stage_inspect.section,
 	&stage_dmarc.section,
+	&stage_mime.section,
+	&stage_attachment.section,
 	&stage_virus.section,
 	&stage_authres.section,
 };

@@ -2,8 +2,8 @@
  *
  * A class says what a file can do to its reader, not whether it is bad. One file can have many; each carries one reason
  * for people. The table with extensions and help texts is what the manual page prints. */
-#ifndef MAILREEVE_INSPECT_FILE_CLASS_H
-#define MAILREEVE_INSPECT_FILE_CLASS_H
+#ifndef MAILREEVE_LIB_INSPECT_FILE_CLASS_H
+#define MAILREEVE_LIB_INSPECT_FILE_CLASS_H
 
 #include "lib/base/slice.h"
 

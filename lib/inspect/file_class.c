@@ -1,4 +1,4 @@
-#include "inspect/file_class.h"
+#include "lib/inspect/file_class.h"
 
 enum { REASON_MAX = 300 };
 

@@ -1,0 +1,16 @@
+/* content: the files of one message: finds them all, in every reading and at every depth, says what they are, and has
+ * each scanned once. */
+#ifndef MAILREEVE_INSPECT_CONTENT_H
+#define MAILREEVE_INSPECT_CONTENT_H
+
+#include "lib/inspect/pool.h"
+
+/* Nursery, while files can be read. NULL, or what is wrong, in arena. */
+const char *content_load(struct arena *arena);
+
+/* Worker. tasks: INSPECT_VIRUS, INSPECT_FILES. Fills the members of *reply_r that tell of files and viruses, and what
+ * they cost. message: CLAMAV_LEAD stands in front of it in memory. */
+void content_inspect(struct slice message, unsigned tasks, uint32_t deadline_ms, const struct pool_settings *settings,
+                     struct arena *arena, struct inspect_reply *reply_r);
+
+#endif
