@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ARENA_CHUNK = 16384, CLOCK_EVERY = 1 << 20, BOUNDARY_MAX = 1024 };
+enum { ARENA_CHUNK = 16384, CLOCK_EVERY = 1 << 20, BOUNDARY_MAX = 16384 };
 
 static const struct {
 	const char *word;
@@ -113,9 +113,6 @@ static bool any_multipart(const struct entity *entity)
 
 static void boundary_add(struct walk *walk, struct entity *entity, struct slice text)
 {
-	while (text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t')) {
-		text.len--;
-	}
 	if (text.len == 0 || text.len > BOUNDARY_MAX) {
 		return;
 	}
@@ -131,6 +128,16 @@ static void boundary_add(struct walk *walk, struct entity *entity, struct slice 
 	entity->boundaries[entity->boundary_count++] = text;
 }
 
+/* RFC 2046 forbids blanks at its end, and lines lose theirs on the way: with them and without. */
+static void boundary_add_both(struct walk *walk, struct entity *entity, struct slice text)
+{
+	boundary_add(walk, entity, text);
+	while (text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t')) {
+		text.len--;
+	}
+	boundary_add(walk, entity, text);
+}
+
 /* "X;" is X for those who take a ";" for an end even in quotes; '"X"' for those who keep escaped quotes. */
 static void boundaries_add(struct walk *walk, struct arena *arena, struct entity *entity,
                            const struct mime_value *value)
@@ -139,9 +146,9 @@ static void boundaries_add(struct walk *walk, struct arena *arena, struct entity
 	mime_value_texts(arena, value, "boundary", &texts);
 	for (size_t i = 0; i < texts.count; i++) {
 		struct slice text = texts.items[i];
-		boundary_add(walk, entity, text);
+		boundary_add_both(walk, entity, text);
 		text.len = slice_find(text, ';', 0);
-		boundary_add(walk, entity, text);
+		boundary_add_both(walk, entity, text);
 		text.len = slice_find(text, '\0', 0);
 		boundary_add(walk, entity, text);
 		if (text.len > 2 && text.data[0] == '"' && text.data[text.len - 1] == '"') {
@@ -230,7 +237,7 @@ static void names_read(struct walk *walk, struct arena *arena, const struct mime
 	}
 	for (size_t i = 0; entity->names.count == 0 && i < header->field_count; i++) {
 		if (header->fields[i].kind == MIME_FIELD_LOCATION || header->fields[i].kind == MIME_FIELD_DESCRIPTION) {
-			mime_names_add(&entity->names, arena, slice_trim(header->fields[i].value));
+			mime_names_add(&entity->names, arena, mime_unfold(arena, header->fields[i].value));
 		}
 	}
 	if (entity->names.cut) {
@@ -323,16 +330,17 @@ static uint64_t split(struct walk *walk, const struct place *inside, struct slic
 /* A line that starts with this boundary is no delimiter of it where it is declared as another one's. */
 static bool is_declared(struct slice body, struct slice value)
 {
-	static const char declares[] = "oundary=";
-	const char *end = body.data + body.len;
-	const char *at = memmem(body.data, body.len, declares, sizeof declares - 1);
-	while (at != NULL) {
-		at += sizeof declares - 1;
-		at += at < end && *at == '"';
-		if ((size_t)(end - at) >= value.len && memcmp(at, value.data, value.len) == 0) {
+	static const char name[] = "boundary";
+	size_t length = sizeof name - 1;
+	for (size_t at = slice_find(body, '=', 0); at < body.len; at = slice_find(body, '=', at + 1)) {
+		size_t from = at + 1;
+		if (at < length || memcmp(body.data + at - length + 1, name + 1, length - 1) != 0) {
+			continue; /* of whatever case the first letter is */
+		}
+		from += from < body.len && body.data[from] == '"';
+		if (body.len - from >= value.len && memcmp(body.data + from, value.data, value.len) == 0) {
 			return true;
 		}
-		at = memmem(at, (size_t)(end - at), declares, sizeof declares - 1);
 	}
 	return false;
 }
@@ -367,16 +375,31 @@ static uint64_t split_readings(struct walk *walk, const struct place *inside, st
 	return where;
 }
 
-/* Closed only behind its own end: a reader that goes by the inner boundary does not see the outer one in between. */
-static bool crosses(const struct entity *entity, struct slice body, struct slice value)
+/* Not closed before its own end: a reader that goes by the inner boundary does not see the outer one, and reads on behind
+ * it. */
+static uint64_t split_wider(struct walk *walk, const struct entity *entity, const struct place *inside, struct slice body,
+                            struct slice value, const struct mime_boundary_survey *survey)
 {
-	const char *end = body.data + body.len;
-	char closing[BOUNDARY_MAX + 8];
-	if (entity->place.outer_end == NULL || entity->place.outer_end <= end) {
-		return false;
+	struct mime_boundary_survey wide;
+	if (entity->place.outer_end == NULL || entity->place.outer_end <= body.data + body.len) {
+		return 0;
 	}
-	int n = snprintf(closing, sizeof closing, "\n--%.*s", SLICE_ARGS(value));
-	return memmem(end, (size_t)(entity->place.outer_end - end), closing, (size_t)n) != NULL;
+	struct slice wider = {body.data, (size_t)(entity->place.outer_end - body.data)};
+	if (!walk_looked(walk, wider.len)) {
+		return 0;
+	}
+	mime_boundary_survey(wider, value, &wide);
+	if (wide.delimiters == 0) {
+		return 0;
+	}
+	bool crosses = wide.delimiters > survey->delimiters;
+	if (crosses) {
+		walk_reason(walk, MIME_REASON_BOUNDARY_CROSSING);
+	}
+	walk->muted += !crosses;
+	uint64_t where = split(walk, inside, wider, value, MIME_BOUNDARY_EXACT);
+	walk->muted -= !crosses;
+	return where;
 }
 
 /* True: it has parts in some reading. */
@@ -397,11 +420,9 @@ static bool walk_multipart(struct walk *walk, const struct entity *entity, struc
 		struct slice value = entity->boundaries[i];
 		uint64_t where = split_readings(walk, &inside, body, value, &survey);
 		closed = closed || survey.closed;
-		if (where != 0 && !survey.closed && serial == entity->place.serial && walk_looked(walk, body.len) &&
-		    crosses(entity, body, value)) {
-			struct slice wider = {body.data, (size_t)(entity->place.outer_end - body.data)};
-			walk_reason(walk, MIME_REASON_BOUNDARY_CROSSING);
-			split(walk, &inside, wider, value, MIME_BOUNDARY_EXACT);
+		if (!survey.closed && serial == entity->place.serial) {
+			uint64_t wide = split_wider(walk, entity, &inside, body, value, &survey);
+			where = where == 0 ? wide : where;
 		}
 		if (first != 0 && where != 0 && where != first) {
 			walk_reason(walk, MIME_REASON_BOUNDARY);

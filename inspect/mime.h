@@ -15,7 +15,7 @@ enum mime_reason {
 	MIME_REASON_UNKNOWN_ENCODING,  /* an encoding that is misspelt or nobody's */
 	MIME_REASON_BOUNDARY,          /* several boundaries, and more than one parts the body */
 	MIME_REASON_BOUNDARY_PREFIX,   /* a line goes on behind the boundary */
-	MIME_REASON_BOUNDARY_CROSSING, /* an inner multipart is closed only behind its end */
+	MIME_REASON_BOUNDARY_CROSSING, /* an inner multipart goes on behind its end */
 	MIME_REASON_BOUNDARY_TYPE,     /* parted by a boundary, and not declared as multipart */
 	MIME_REASON_BOUNDARY_GUESSED,  /* declared as multipart, and parted by another boundary than declared */
 	MIME_REASON_AFTER_CLOSING,     /* parts behind the closing boundary */
@@ -32,7 +32,7 @@ enum mime_reason {
 	MIME_REASON_NO_BOUNDARY,   /* declared as multipart, and not parted at all */
 	MIME_REASON_HEADER_DEFECT, /* a line in the header that is no field */
 	MIME_REASON_DOUBLED,       /* Content- fields twice, in agreement on what matters */
-	MIME_REASON_BASE64_TAIL,   /* something behind the padding: footers of mailing lists */
+	MIME_REASON_BASE64_TAIL,   /* something behind the padding, footers of mailing lists; or cut off */
 	MIME_REASON_TNEF,          /* winmail.dat that ends too early */
 	/* Cannot be looked into */
 	MIME_REASON_PARTIAL,  /* message/partial: the file is in several messages */

@@ -19,22 +19,37 @@ static bool blanks_only(struct slice text)
 	return true;
 }
 
-/* at: behind the "--". The line ends before a bare CR only when cr_ends. */
+static bool delimits(struct slice tail)
+{
+	return blanks_only(tail) || (tail.len >= 2 && memcmp(tail.data, "--", 2) == 0);
+}
+
+/* Where the line ends: at LF, or at a bare CR when cr_ends. Looking for LF behind a CR would cost the square of the size. */
+static size_t line_end(struct slice body, size_t rest, bool cr_ends, struct delimiter *found_r)
+{
+	size_t end = rest;
+	if (!cr_ends) {
+		end = slice_find(body, '\n', rest);
+		size_t cr = slice_find((struct slice){body.data, end}, '\r', rest);
+		found_r->bare_cr |= cr + 1 < end && body.data[cr + 1] != '\r' && delimits((struct slice){body.data + rest, cr - rest});
+		found_r->next = end < body.len ? end + 1 : end;
+		return end;
+	}
+	while (end < body.len && body.data[end] != '\n' && body.data[end] != '\r') {
+		end++;
+	}
+	size_t next = end < body.len ? end + 1 : end;
+	bool crlf = end + 1 < body.len && body.data[end] == '\r' && body.data[end + 1] == '\n';
+	found_r->bare_cr |= end < body.len && body.data[end] == '\r' && !crlf;
+	found_r->next = crlf ? next + 1 : next;
+	return end;
+}
+
+/* at: behind the "--". */
 static void match_line(struct slice body, struct slice value, size_t at, bool cr_ends, struct delimiter *found_r)
 {
 	size_t rest = at + value.len;
-	size_t end = slice_find(body, '\n', rest);
-	found_r->next = end < body.len ? end + 1 : end;
-	size_t cr = slice_find((struct slice){body.data, end}, '\r', rest);
-	if (cr + 1 < end) {
-		struct slice before = {body.data + rest, cr - rest};
-		bool delimits = blanks_only(before) || (before.len >= 2 && memcmp(before.data, "--", 2) == 0);
-		found_r->bare_cr |= delimits && body.data[cr + 1] != '\r';
-		if (cr_ends && found_r->bare_cr) {
-			end = cr;
-			found_r->next = cr + 1;
-		}
-	}
+	size_t end = line_end(body, rest, cr_ends, found_r);
 	struct slice tail = {body.data + rest, end - rest};
 	bool closing = tail.len >= 2 && memcmp(tail.data, "--", 2) == 0;
 	found_r->match = PREFIX;
@@ -48,23 +63,17 @@ static void match_line(struct slice body, struct slice value, size_t at, bool cr
 /* The next line at or behind `from` that starts with "--" and value. */
 static bool find(struct slice body, struct slice value, size_t from, bool cr_ends, struct delimiter *found_r)
 {
-	for (size_t at = from; at + 2 + value.len <= body.len;) {
-		const char *dash = memmem(body.data + at, body.len - at, "--", 2);
-		if (dash == NULL) {
-			return false;
-		}
-		size_t start = (size_t)(dash - body.data);
-		bool line = start == 0 || body.data[start - 1] == '\n';
-		bool behind_cr = !line && body.data[start - 1] == '\r';
-		if ((line || behind_cr) && body.len - start - 2 >= value.len && memcmp(dash + 2, value.data, value.len) == 0) {
+	for (size_t start = slice_find(body, '-', from); start < body.len; start = slice_find(body, '-', start)) {
+		bool behind_cr = start > 0 && body.data[start - 1] == '\r';
+		bool line = start == 0 || body.data[start - 1] == '\n' || behind_cr;
+		if (line && body.len - start >= 2 + value.len && body.data[start + 1] == '-' &&
+		    memcmp(body.data + start + 2, value.data, value.len) == 0) {
 			*found_r = (struct delimiter){.start = start, .bare_cr = behind_cr};
 			match_line(body, value, start + 2, cr_ends, found_r);
 			return true;
 		}
-		/* past a run of dashes: none of them but the first can start a line */
-		at = start + 2;
-		while (at < body.len && body.data[at] == '-') {
-			at++;
+		while (start < body.len && body.data[start] == '-') {
+			start++;
 		}
 	}
 	return false;

@@ -66,10 +66,47 @@ static size_t strict_end(struct slice text)
 	return text.len;
 }
 
+static bool is_clean(struct slice line)
+{
+	for (size_t i = 0; i < line.len; i++) {
+		if (digit(line.data[i]) < 0 && line.data[i] != '=' && !is_blank(line.data[i])) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static size_t base64_lines(struct slice text, char *out)
+{
+	struct base64 state = {0};
+	struct slice line;
+	size_t n = 0;
+	while (slice_split(&text, '\n', &line)) {
+		if (!is_clean(line)) {
+			continue;
+		}
+		for (size_t i = 0; i < line.len; i++) {
+			int value = digit(line.data[i]);
+			if (value >= 0) {
+				n += base64_digit(&state, value, out + n);
+			} else if (line.data[i] == '=' && state.count > 1) {
+				n += base64_flush(&state, out + n);
+			}
+		}
+	}
+	return n + base64_flush(&state, out + n);
+}
+
 size_t mime_base64(struct slice text, enum mime_base64_reading reading, char *out)
 {
 	struct base64 state = {0};
 	size_t n = 0;
+	if (text.len == 0) {
+		return 0;
+	}
+	if (reading == MIME_BASE64_LINES) {
+		return base64_lines(text, out);
+	}
 	if (reading == MIME_BASE64_STRICT) {
 		text.len = strict_end(text);
 	}
@@ -87,7 +124,7 @@ size_t mime_base64(struct slice text, enum mime_base64_reading reading, char *ou
 			}
 		}
 	}
-	return n + base64_flush(&state, out + n);
+	return reading == MIME_BASE64_WHOLE ? n : n + base64_flush(&state, out + n);
 }
 
 bool mime_base64_doubtful(struct slice text, bool *tail_r)
@@ -110,7 +147,8 @@ bool mime_base64_doubtful(struct slice text, bool *tail_r)
 			return true;
 		}
 	}
-	return doubt;
+	*tail_r = !doubt && !padding && digits % 4 != 0;
+	return doubt || *tail_r;
 }
 
 static int hex(char c)

@@ -14,11 +14,13 @@ enum mime_base64_reading {
 	MIME_BASE64_STOP,   /* other bytes skipped; padding ends it all */
 	MIME_BASE64_SKIP,   /* padding is skipped like any other byte */
 	MIME_BASE64_STRICT, /* the first line with another byte ends it all */
+	MIME_BASE64_WHOLE,  /* as RESUME, but what is no whole group at the end is dropped */
+	MIME_BASE64_LINES,  /* lines with other bytes are skipped as a whole */
 	MIME_BASE64_URL,    /* as RESUME, with "-" and "_" for "+" and "/" (RFC 4648 5) */
 	MIME_BASE64_READINGS
 };
 size_t mime_base64(struct slice text, enum mime_base64_reading reading, char *out);
-/* False: clean, so that all readings agree. *tail_r: the only trouble comes behind the padding. */
+/* False: clean, so that all readings agree. *tail_r: the only trouble comes behind the padding, or padding is missing. */
 bool mime_base64_doubtful(struct slice text, bool *tail_r);
 
 /* trim: blanks at the end of a line are taken away, as RFC 2045 6.7 wants and few programs do. */

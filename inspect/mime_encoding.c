@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { TOKEN_MAX = 64, BASE64_SAMPLE = 4096, BASE64_SAMPLE_MIN = 64 };
+enum { TOKEN_MAX = 64 };
 
 static const struct {
 	const char *word;
@@ -95,18 +95,13 @@ static void one_field(struct walk *walk, struct arena *arena, struct slice value
 	}
 	struct slice all = {slice_dup_lower(arena, value), value.len};
 	struct slice word = first_word(arena, value, &odd);
-	if (known(word, &encoding)) {
-		entity->encodings[encoding] = true;
-	} else {
-		entity->encodings[ENCODING_IDENTITY] = true; /* RFC 2045 6.4 */
+	if (!known(word, &encoding)) {
+		encoding = ENCODING_IDENTITY; /* RFC 2045 6.4 */
 		odd = true;
 	}
-	if (odd) {
+	entity->encodings[encoding] = true;
+	if (odd && guess(all) != ENCODING_IDENTITY && guess(all) != encoding) {
 		entity->encodings[guess(all)] = true;
-	}
-	bool other =
-	    entity->encodings[ENCODING_IDENTITY] && entity->encodings[guess(all)] && guess(all) != ENCODING_IDENTITY;
-	if (other) {
 		walk_reason(walk, MIME_REASON_UNKNOWN_ENCODING);
 	}
 }

@@ -1,6 +1,6 @@
 #include "inspect/mime_header.h"
 
-enum { NAME_MAX_BYTES = 256 };
+enum { NAME_MAX_BYTES = 256, BODIES_PER_REASON = 2 };
 
 /* What makes one reading of lines: where they end. */
 struct lines {
@@ -167,15 +167,6 @@ static void field_read(struct lines *lines, struct slice line, size_t colon, boo
 	}
 }
 
-/* A line of blanks only: the end of the header for some, part of the field before it for others. Only where another
- * field follows is that a question. */
-static bool ends_at_blanks(const struct lines *lines)
-{
-	struct lines ahead = *lines;
-	struct slice line;
-	return !line_next(&ahead, &line) || (field_colon(line) == 0 && line.len > 0);
-}
-
 /* The header block in one reading. Returns where its body starts by the first empty line; bodies that start elsewhere
  * in other readings are added to *header. */
 static size_t block_read(struct slice entity, bool cr_ends, struct mime_header *header)
@@ -184,17 +175,18 @@ static size_t block_read(struct slice entity, bool cr_ends, struct mime_header *
 	struct slice line;
 	bool late = cr_ends;
 	bool first = true;
+	unsigned blank = 0;
+	unsigned none = 0;
 	size_t start = 0;
 	for (; line_next(&lines, &line); start = lines.at, first = false) {
 		if (line.len == 0) {
 			return lines.at;
 		}
 		size_t colon = field_colon(line);
-		if (slice_trim(line).len == 0) {
-			if (ends_at_blanks(&lines)) {
-				return lines.at;
+		if (slice_trim(line).len == 0) { /* the empty line for some, part of the field before it for others */
+			if (blank++ < BODIES_PER_REASON) {
+				body_add(header, entity, lines.at);
 			}
-			body_add(header, entity, lines.at);
 			header->broken = late = true;
 		} else if (colon > 0) {
 			header->any_field |= first;
@@ -204,7 +196,9 @@ static size_t block_read(struct slice entity, bool cr_ends, struct mime_header *
 		} else if (!(first && (slice_starts_nocase(line, SLICE_LITERAL("From ")) ||
 		                       slice_starts_nocase(line, SLICE_LITERAL(">From "))))) {
 			header->broken = late = true;
-			body_add(header, entity, start); /* RFC 5322 readers skip the line; Postfix and others see the body here */
+			if (none++ < BODIES_PER_REASON) { /* RFC 5322 readers skip the line; Postfix and others see the body here */
+				body_add(header, entity, start);
+			}
 		}
 	}
 	return entity.len;

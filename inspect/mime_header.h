@@ -13,7 +13,7 @@ enum mime_field_kind {
 	MIME_FIELD_LOCATION
 };
 
-enum { MIME_FIELDS_MAX = 24, MIME_BODIES_MAX = 3, MIME_VALUE_MAX = 65536 };
+enum { MIME_FIELDS_MAX = 24, MIME_BODIES_MAX = 6, MIME_VALUE_MAX = 65536 };
 
 struct mime_field {
 	enum mime_field_kind kind;

@@ -171,13 +171,13 @@ void mime_names_add(struct mime_names *names, struct arena *arena, struct slice 
 	}
 }
 
-/* GMime takes a type where it is missing for a fault, so it is put before; it reads parameters of any field alike. */
+/* GMime reads the parameters of any field alike. */
 static void add_gmime(struct mime_names *names, struct arena *arena, struct slice field, const char *param)
 {
 	if (field.len > GMIME_FIELD_MAX) {
 		return;
 	}
-	GMimeContentDisposition *parsed = g_mime_content_disposition_parse(NULL, slice_dup(arena, field));
+	GMimeContentDisposition *parsed = g_mime_content_disposition_parse(NULL, slice_dup(arena, mime_unfold(arena, field)));
 	const char *text = parsed == NULL ? NULL : g_mime_content_disposition_get_parameter(parsed, param);
 	if (text != NULL) {
 		mime_names_add(names, arena, slice_from(arena_strdup(arena, text)));

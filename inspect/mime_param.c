@@ -30,8 +30,7 @@ static size_t comment_end(struct slice text, size_t at)
 	return at;
 }
 
-/* Line ends taken out; the blanks of a fold stay. */
-static struct slice unfold(struct arena *arena, struct slice text)
+struct slice mime_unfold(struct arena *arena, struct slice text)
 {
 	char *out = arena_alloc(arena, text.len + 1);
 	size_t n = 0;
@@ -233,7 +232,7 @@ void mime_value_parse(struct arena *arena, struct slice text, struct mime_value 
 {
 	value_r->count = 0;
 	value_r->cut = false;
-	text = unfold(arena, text);
+	text = mime_unfold(arena, text);
 	size_t at = slice_find(text, ';', 0);
 	struct slice word = without_comments(arena, sub(text, 0, at));
 	size_t n = 0;

@@ -23,6 +23,9 @@ struct mime_value {
 	bool cut; /* there were more */
 };
 
+/* Line ends taken out, and what is blank around it; the blanks of a fold stay. */
+struct slice mime_unfold(struct arena *arena, struct slice text);
+
 void mime_value_parse(struct arena *arena, struct slice text, struct mime_value *value_r);
 
 struct mime_texts {
