@@ -151,6 +151,9 @@ static void boundaries_add(struct walk *walk, struct arena *arena, struct entity
 		boundary_add_both(walk, entity, text);
 		text.len = slice_find(text, '\0', 0);
 		boundary_add(walk, entity, text);
+		if (text.len > 2 && memmem(text.data, text.len, "=?", 2) != NULL) {
+			boundary_add(walk, entity, mime_words_decode(arena, text));
+		}
 		if (text.len > 2 && text.data[0] == '"' && text.data[text.len - 1] == '"') {
 			boundary_add(walk, entity, (struct slice){text.data + 1, text.len - 2});
 		}
@@ -375,10 +378,10 @@ static uint64_t split_readings(struct walk *walk, const struct place *inside, st
 	return where;
 }
 
-/* Not closed before its own end: a reader that goes by the inner boundary does not see the outer one, and reads on behind
- * it. */
-static uint64_t split_wider(struct walk *walk, const struct entity *entity, const struct place *inside, struct slice body,
-                            struct slice value, const struct mime_boundary_survey *survey)
+/* Not closed before its own end: a reader that goes by the inner boundary does not see the outer one, and reads on
+ * behind it. */
+static uint64_t split_wider(struct walk *walk, const struct entity *entity, const struct place *inside,
+                            struct slice body, struct slice value, const struct mime_boundary_survey *survey)
 {
 	struct mime_boundary_survey wide;
 	if (entity->place.outer_end == NULL || entity->place.outer_end <= body.data + body.len) {
@@ -389,15 +392,20 @@ static uint64_t split_wider(struct walk *walk, const struct entity *entity, cons
 		return 0;
 	}
 	mime_boundary_survey(wider, value, &wide);
-	if (wide.delimiters == 0) {
+	if (wide.delimiters == 0 && !wide.prefix) {
 		return 0;
 	}
 	bool crosses = wide.delimiters > survey->delimiters;
 	if (crosses) {
 		walk_reason(walk, MIME_REASON_BOUNDARY_CROSSING);
 	}
+	struct place below = *inside;
+	below.outer_end = entity->place.outer_end;
 	walk->muted += !crosses;
-	uint64_t where = split(walk, inside, wider, value, MIME_BOUNDARY_EXACT);
+	uint64_t where = split(walk, &below, wider, value, MIME_BOUNDARY_EXACT);
+	if (wide.prefix) {
+		split(walk, &below, wider, value, MIME_BOUNDARY_PREFIX);
+	}
 	walk->muted -= !crosses;
 	return where;
 }

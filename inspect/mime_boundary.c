@@ -24,14 +24,16 @@ static bool delimits(struct slice tail)
 	return blanks_only(tail) || (tail.len >= 2 && memcmp(tail.data, "--", 2) == 0);
 }
 
-/* Where the line ends: at LF, or at a bare CR when cr_ends. Looking for LF behind a CR would cost the square of the size. */
+/* Where the line ends: at LF, or at a bare CR when cr_ends. Looking for LF behind a CR would cost the square of the
+ * size. */
 static size_t line_end(struct slice body, size_t rest, bool cr_ends, struct delimiter *found_r)
 {
 	size_t end = rest;
 	if (!cr_ends) {
 		end = slice_find(body, '\n', rest);
 		size_t cr = slice_find((struct slice){body.data, end}, '\r', rest);
-		found_r->bare_cr |= cr + 1 < end && body.data[cr + 1] != '\r' && delimits((struct slice){body.data + rest, cr - rest});
+		found_r->bare_cr |=
+		    cr + 1 < end && body.data[cr + 1] != '\r' && delimits((struct slice){body.data + rest, cr - rest});
 		found_r->next = end < body.len ? end + 1 : end;
 		return end;
 	}

@@ -20,7 +20,8 @@ enum mime_base64_reading {
 	MIME_BASE64_READINGS
 };
 size_t mime_base64(struct slice text, enum mime_base64_reading reading, char *out);
-/* False: clean, so that all readings agree. *tail_r: the only trouble comes behind the padding, or padding is missing. */
+/* False: clean, so that all readings agree. *tail_r: the only trouble comes behind the padding, or padding is missing.
+ */
 bool mime_base64_doubtful(struct slice text, bool *tail_r);
 
 /* trim: blanks at the end of a line are taken away, as RFC 2045 6.7 wants and few programs do. */

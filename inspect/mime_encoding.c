@@ -3,9 +3,11 @@
 #include "inspect/mime_decode.h"
 #include "inspect/mime_text.h"
 
+#include <gmime/gmime.h>
 #include <stdlib.h>
 
 enum { TOKEN_MAX = 64 };
+enum { QUOTED_PLAIN, QUOTED_TRIMMED, QUOTED_GMIME, QUOTED_READINGS };
 
 static const struct {
 	const char *word;
@@ -42,7 +44,7 @@ static bool known(struct slice word, enum encoding *encoding_r)
 
 static bool contains(struct slice text, const char *word)
 {
-	return memmem(text.data, text.len, word, strlen(word)) != NULL;
+	return text.len > 0 && memmem(text.data, text.len, word, strlen(word)) != NULL;
 }
 
 /* What a reader that looks for a part of the word would take it for. */
@@ -151,6 +153,13 @@ static size_t base64(struct walk *walk, struct slice body, unsigned reading, cha
 	return mime_base64(body, (enum mime_base64_reading)reading, out);
 }
 
+static size_t quoted_gmime(struct slice body, char *out)
+{
+	GMimeEncoding state;
+	g_mime_encoding_init_decode(&state, GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE);
+	return g_mime_encoding_flush(&state, body.data, body.len, out);
+}
+
 static unsigned readings(enum encoding encoding, struct slice body, bool text)
 {
 	bool tail;
@@ -158,7 +167,10 @@ static unsigned readings(enum encoding encoding, struct slice body, bool text)
 	case ENCODING_BASE64:
 		return mime_base64_doubtful(body, &tail) ? MIME_BASE64_READINGS : 1;
 	case ENCODING_QUOTED:
-		return !text && mime_quoted_printable_trims(body) ? 2 : 1;
+		if (contains(body, "==")) { /* each program has its own idea of "=" before what is no digit */
+			return QUOTED_READINGS;
+		}
+		return !text && mime_quoted_printable_trims(body) ? QUOTED_GMIME : 1;
 	case ENCODING_IDENTITY:
 	case ENCODING_UU:
 	case ENCODING_YENC:
@@ -189,7 +201,8 @@ static size_t decode(struct walk *walk, enum encoding encoding, struct slice bod
 	case ENCODING_BASE64:
 		return base64(walk, body, reading, out);
 	case ENCODING_QUOTED:
-		return mime_quoted_printable(body, reading == 1, out);
+		return reading == QUOTED_GMIME ? quoted_gmime(body, out)
+		                               : mime_quoted_printable(body, reading == QUOTED_TRIMMED, out);
 	case ENCODING_UU:
 		return mime_uudecode(begun(body, MIME_TEXT_UU), out, &used);
 	case ENCODING_YENC:

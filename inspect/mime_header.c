@@ -54,7 +54,7 @@ static size_t field_colon(struct slice line)
 			depth += c == '(' ? 1 : depth > 0 ? (size_t)-1 : 0;
 			ended = true;
 		} else if (is_blank(c)) {
-			ended = true;
+			ended = i > 0 && (ended || !is_blank(line.data[i - 1]));
 		} else if (ended && depth == 0) {
 			return 0;
 		}

@@ -177,7 +177,8 @@ static void add_gmime(struct mime_names *names, struct arena *arena, struct slic
 	if (field.len > GMIME_FIELD_MAX) {
 		return;
 	}
-	GMimeContentDisposition *parsed = g_mime_content_disposition_parse(NULL, slice_dup(arena, mime_unfold(arena, field)));
+	GMimeContentDisposition *parsed =
+	    g_mime_content_disposition_parse(NULL, slice_dup(arena, mime_unfold(arena, field)));
 	const char *text = parsed == NULL ? NULL : g_mime_content_disposition_get_parameter(parsed, param);
 	if (text != NULL) {
 		mime_names_add(names, arena, slice_from(arena_strdup(arena, text)));

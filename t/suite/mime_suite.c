@@ -17,7 +17,27 @@ static const struct {
 	const char *file;
 	const char *reason;
 } deviations[] = {
-    {"-", "-"},
+    {"legacy/026.json", "the other leaves x-uuencode as it is; the decoded file is visited"},
+    {"legacy/026.crlf.json", "the other leaves x-uuencode as it is; the decoded file is visited"},
+    {"legacy/052.json", "the other shows bytes of an unknown charset as U+FFFD"},
+    {"legacy/052.crlf.json", "the other shows bytes of an unknown charset as U+FFFD"},
+    {"rfc/000.json", "the other shows what is not base64 as it stands"},
+    {"rfc/000.crlf.json", "the other shows what is not base64 as it stands"},
+    {"thirdparty/002.json", "the other shows what is not base64 as it stands"},
+    {"thirdparty/002.crlf.json", "the other shows what is not base64 as it stands"},
+    {"thirdparty/005.json", "the other takes a boundary in the middle of a line"},
+    {"thirdparty/005.crlf.json",
+     "the other takes a boundary in the middle of a line; text in UTF-16 whose line ends were changed"},
+    {"malformedHeaderStartsBody-nocrlfcrlf_decoded_1.txt",
+     "a body without a line in its middle: no program shows that"},
+    {"malformedHeaderStartsBody-noheader_decoded_1.txt",
+     "without a header the second line is no body to the other; all is visited"},
+    {"multi-nested2.ref", "the other counts the line end before the boundary: 58 for 57"},
+    {"multi-weirdspace.ref", "the other counts 420 where 421 bytes stand before the boundary"},
+    {"uu-junk-extracted.ref", "the other makes parts of the text around uuencoded files; the files are visited"},
+    {"russian.ref", "the name is in Perl's escapes there"},
+    {"malformed/007.eml", "GMime takes a boundary behind a header without an empty line for a field"},
+    {"thirdparty/001.eml", "GMime takes the byte before a bare LF away with it where other lines end in CRLF"},
 };
 
 struct tally {
@@ -44,9 +64,9 @@ static void expect(struct tally *tally, const char *path, bool met, const char *
 	tally->agreed += met;
 	tally->explained += reason != NULL;
 	if (!met && reason == NULL) {
-		ok(false, "%s: %s", path + strlen(data), what);
+		ok(false, "%s: %s", path, what);
 	} else if (!met) {
-		diag("%s: %s: %s", path + strlen(data), what, reason);
+		diag("%s: %s: %s", path, what, reason);
 	}
 }
 
@@ -99,7 +119,8 @@ static bool has_text(const struct collection *all, struct slice text, struct sli
 	for (size_t i = 0; i < all->count; i++) {
 		struct slice found = all->items[i].content;
 		struct slice converted;
-		if (slice_equal(text_form(arena, found), text) || slice_equal(text_form(arena, mime_charset_guess(arena, found)), text)) {
+		if (slice_equal(text_form(arena, found), text) ||
+		    slice_equal(text_form(arena, mime_charset_guess(arena, found)), text)) {
 			return true;
 		}
 		if (charset.len > 0 && mime_charset_convert(arena, charset, found, &converted) &&
@@ -270,7 +291,8 @@ static void mime4j_file(void *context, const char *path)
 			at += strlen("-body name=\"");
 			const char *file = arena_printf(arena, "%.*s/%.*s", folder, path, (int)strcspn(at, "\""), at);
 			struct slice body = collection_read_file(arena, file);
-			expect(tally, file, body.data != NULL && (body.len == 0 || has_text(&all, body, (struct slice){"", 0})), "a body");
+			expect(tally, file, body.data != NULL && (body.len == 0 || has_text(&all, body, (struct slice){"", 0})),
+			       "a body");
 		}
 		collection_close(&all);
 	}
@@ -299,7 +321,8 @@ static void mime_tools_file(void *context, const char *path)
 	name = name == NULL ? NULL : quoted_after(arena, name, "\"Message\" => \"testmsgs/");
 	struct slice message = {NULL, 0};
 	if (name != NULL) {
-		message = collection_read_file(arena, arena_printf(arena, "%.*s/%s", (int)(strrchr(path, '/') - path), path, name));
+		message =
+		    collection_read_file(arena, arena_printf(arena, "%.*s/%s", (int)(strrchr(path, '/') - path), path, name));
 	}
 	if (message.data != NULL) {
 		struct collection all;
@@ -405,11 +428,18 @@ static void any_file(void *context, const char *path)
 /* The files that a mail carries the program in, as itself. */
 static void clam(void)
 {
-	static const char *const files[] = {
-	    "clam.mail", "clam.tnef", "clam.exe.mbox.base64", "clam.exe.mbox.uu", "clam.exe.binhex",
-	    "clam.mail-boundary-content-disposition.eml", "clam.mail-comment-header-name.eml",
-	    "clam.mail-disposition-rfc2231-boundary.eml", "clam.mail-multiple-boundaries.eml",
-	    "clam.mail-multiple-content-type.eml", "clam.mail-nested-comment-header-name.eml", "clam.mail-semicolon-boundary.eml"};
+	static const char *const files[] = {"clam.mail",
+	                                    "clam.tnef",
+	                                    "clam.exe.mbox.base64",
+	                                    "clam.exe.mbox.uu",
+	                                    "clam.exe.binhex",
+	                                    "clam.mail-boundary-content-disposition.eml",
+	                                    "clam.mail-comment-header-name.eml",
+	                                    "clam.mail-disposition-rfc2231-boundary.eml",
+	                                    "clam.mail-multiple-boundaries.eml",
+	                                    "clam.mail-multiple-content-type.eml",
+	                                    "clam.mail-nested-comment-header-name.eml",
+	                                    "clam.mail-semicolon-boundary.eml"};
 	struct arena *arena = arena_create(65536);
 	struct slice program = collection_read_file(arena, arena_printf(arena, "%s/mime/clamav-decoded/clam.exe", data));
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
@@ -424,6 +454,76 @@ static void clam(void)
 	arena_destroy(arena);
 }
 
+/* Real mail: how much of it is called ambiguous. */
+struct mailbox {
+	struct oracle oracle;
+	size_t messages;
+	size_t ambiguous;
+	size_t reasons[MIME_REASON_COUNT];
+	uint64_t ns;
+	uint64_t bytes;
+};
+
+static void mailbox_file(void *context, const char *path)
+{
+	struct mailbox *mailbox = context;
+	struct arena *arena = arena_create(65536);
+	struct collection all;
+	struct slice bytes = collection_read_file(arena, path);
+	collection_open(&all, bytes, NULL, true);
+	mailbox->messages++;
+	mailbox->ns += all.ns;
+	mailbox->bytes += bytes.len;
+	mailbox->ambiguous += collection_ambiguous(&all);
+	for (size_t i = 0; i < MIME_REASON_COUNT; i++) {
+		mailbox->reasons[i] += all.result.reasons >> i & 1;
+	}
+	mailbox->oracle.all = &all;
+	mailbox->oracle.path = path;
+	gmime_message(&mailbox->oracle, bytes);
+	collection_close(&all);
+	arena_destroy(arena);
+}
+
+static void mailbox(const char *folder, const char *kind, double most)
+{
+	struct mailbox box = {.messages = 0};
+	char path[PATH_SIZE];
+	snprintf(path, sizeof path, "%s/spam-open/%s", folder, kind);
+	each_file(path, mailbox_file, &box, 0);
+	for (unsigned i = 0; i < MIME_REASON_COUNT; i++) {
+		if (box.reasons[i] > 0) {
+			diag("%s: %zu %s%s", kind, box.reasons[i], mime_reason_word((enum mime_reason)i),
+			     mime_reason_class((enum mime_reason)i) == MIME_AMBIGUOUS ? " (ambiguous)" : "");
+		}
+	}
+	double share = box.messages == 0 ? 1 : (double)box.ambiguous / (double)box.messages;
+	ok(box.messages > 1000 && share < most, "%zu of %zu %s are ambiguous; %.2f ms for one, %.0f MB/s", box.ambiguous,
+	   box.messages, kind, (double)box.ns / 1e6 / (double)(box.messages + 1),
+	   (double)box.bytes * 1e3 / (double)(box.ns + 1));
+	ok(box.oracle.tally.agreed == box.oracle.tally.expected, "GMime: %zu of %zu contents and names in %s are visited",
+	   box.oracle.tally.agreed, box.oracle.tally.expected, kind);
+}
+
+static void real_mail(void)
+{
+	char folder[] = "/tmp/mailreeve-mime-XXXXXX";
+	char command[PATH_SIZE * 2];
+	if (mkdtemp(folder) == NULL) {
+		ok(false, "a folder for real mail");
+		return;
+	}
+	snprintf(command, sizeof command, "tar -C '%s' -xJf '%s/spam/spam-open.tar.xz'", folder, data);
+	if (system(command) == 0) {
+		mailbox(folder, "ham", 0.005);
+		mailbox(folder, "spam", 0.05);
+	} else {
+		diag("SKIP: no real mail in %s/spam", data);
+	}
+	snprintf(command, sizeof command, "rm -rf '%s'", folder);
+	ok(system(command) == 0, "the folder is removed");
+}
+
 static void suite(const char *folder, file_visitor *visitor, const char *what)
 {
 	struct tally tally = {.files = 0};
@@ -431,8 +531,8 @@ static void suite(const char *folder, file_visitor *visitor, const char *what)
 	snprintf(path, sizeof path, "%s/mime/%s", data, folder);
 	each_file(path, visitor, &tally, 0);
 	ok(tally.expected > 0 && tally.agreed + tally.explained == tally.expected,
-	   "%s: %zu of %zu %s in %zu messages are visited, %zu missing ones explained", folder, tally.agreed, tally.expected, what,
-	   tally.files, tally.explained);
+	   "%s: %zu of %zu %s in %zu messages are visited, %zu missing ones explained", folder, tally.agreed,
+	   tally.expected, what, tally.files, tally.explained);
 }
 
 int main(void)
@@ -456,5 +556,6 @@ int main(void)
 	ok(oracle.tally.expected > 0 && oracle.tally.agreed + oracle.tally.explained == oracle.tally.expected,
 	   "GMime: %zu of %zu contents and names are visited, %zu files walked, %zu explained", oracle.tally.agreed,
 	   oracle.tally.expected, oracle.tally.files, oracle.tally.explained);
+	real_mail();
 	return done_testing();
 }

@@ -3,6 +3,10 @@
 #include "inspect/mime_name.h"
 #include "t/tap.h"
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 struct row {
 	const char *field; /* Content-Disposition or Content-Type */
 	const char *names; /* all, most usual first, separated by "|" */
@@ -47,7 +51,8 @@ static const struct row rows[] = {
     /* RFC 2047 */
     {"attachment; filename=\"=?utf-8?B?w6QuZXhl?=\"", "\u00e4.exe|=?utf-8?B?w6QuZXhl?="},
     {"attachment; filename==?utf-8?Q?a=2Eexe?=", "a.exe|=?utf-8?Q?a=2Eexe?="},
-    {"attachment; filename=\"=?utf-8?B?4oI=?= =?utf-8?B?rC5leGU=?=\"", "\u20ac.exe|??|=?utf-8?B?4oI=?= =?utf-8?B?rC5leGU=?="},
+    {"attachment; filename=\"=?utf-8?B?4oI=?= =?utf-8?B?rC5leGU=?=\"",
+     "\u20ac.exe|??|=?utf-8?B?4oI=?= =?utf-8?B?rC5leGU=?="},
     {"attachment; filename=\"x=?utf-8?Q?=2E?=exe\"", "x.exe|x=?utf-8?Q?=2E?=exe"},
     {"attachment; filename=\"=?iso-2022-jp?B?GyRCRnxLXBsoQg==?=.exe\"",
      "\u65e5\u672c.exe|=?iso-2022-jp?B?GyRCRnxLXBsoQg==?=.exe"},
@@ -123,6 +128,27 @@ static void test_many(struct arena *arena)
 	is_text(names.items[MIME_NAMES_MAX - 1], "last.exe", "and the last");
 }
 
+/* In the sandbox nothing can be opened any more. */
+static void test_no_files(struct arena *arena)
+{
+	static const char *const charsets[] = {"koi8-r", "iso-2022-jp", "gb18030", "windows-1256",
+	                                       "utf-7",  "euc-kr",      "latin1"};
+	pid_t child = fork();
+	int status = -1;
+	if (child == 0) {
+		struct rlimit none = {.rlim_cur = 0, .rlim_max = 0};
+		struct slice out;
+		bool good = setrlimit(RLIMIT_NOFILE, &none) == 0;
+		for (size_t i = 0; i < sizeof charsets / sizeof *charsets; i++) {
+			good = good && mime_charset_convert(arena, slice_from(charsets[i]), SLICE_LITERAL("a.exe"), &out) &&
+			       slice_equal(out, SLICE_LITERAL("a.exe"));
+		}
+		struct slice words = mime_words_gmime(arena, SLICE_LITERAL("=?koi8-r?Q?=C1?=.exe"));
+		_exit(good && slice_equal(words, SLICE_LITERAL("\u0430.exe")) ? 0 : 1);
+	}
+	ok(waitpid(child, &status, 0) == child && status == 0, "charsets are there when no file can be opened");
+}
+
 int main(void)
 {
 	struct arena *arena = arena_create(65536);
@@ -132,6 +158,7 @@ int main(void)
 	}
 	test_long(arena);
 	test_many(arena);
+	test_no_files(arena);
 	arena_destroy(arena);
 	return done_testing();
 }

@@ -1,4 +1,5 @@
-/* Each way to write a message so that it can be read in more than one way: what is visited, and which reasons are told. */
+/* Each way to write a message so that it can be read in more than one way: what is visited, and which reasons are told.
+ */
 #include "inspect/mime_charset.h"
 #include "inspect/mime_decode.h"
 #include "inspect/mime_name.h"
@@ -8,7 +9,8 @@
 
 #define EVIL "RVZJTC1QQVlMT0FE\r\n" /* base64 of: */
 #define PAYLOAD "EVIL-PAYLOAD"
-#define FILE_PART "Content-Type: application/octet-stream; name=evil.exe\r\nContent-Transfer-Encoding: base64\r\n\r\n" EVIL
+#define FILE_PART                                                                                                      \
+	"Content-Type: application/octet-stream; name=evil.exe\r\nContent-Transfer-Encoding: base64\r\n\r\n" EVIL
 #define TEXT_PART "Content-Type: text/plain\r\n\r\nharmless\r\n"
 #define TOP "From: a@a.example\r\nMIME-Version: 1.0\r\n"
 #define X(part) "--X\r\n" part
@@ -22,111 +24,182 @@ struct reading {
 	size_t visits;       /* 0: any number */
 };
 
-#define ROW(title, text, reasons, name, visits) {title, {text, sizeof(text) - 1}, reasons, name, visits}
+#define ROW(title, text, reasons, name, visits)                                                                        \
+	{                                                                                                                  \
+		title, {text, sizeof(text) - 1}, reasons, name, visits                                                         \
+	}
 
 /* In every one of them PAYLOAD must be visited as a content of its own. */
 static const struct reading readings[] = {
     /* what is in order */
     ROW("a single part", TOP FILE_PART, "", "evil.exe", 1),
-    ROW("a multipart", TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\npreamble\r\n" X(TEXT_PART) X(FILE_PART) "--X--\r\n", "",
+    ROW("a multipart",
+        TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\npreamble\r\n" X(TEXT_PART) X(FILE_PART) "--X--\r\n", "",
         "evil.exe", 2),
-    ROW("bare LF", "From: a@a.example\nContent-Type: multipart/mixed; boundary=X\n\n--X\nContent-Transfer-Encoding: base64\n\n"
-                   "RVZJTC1QQVlMT0FE\n--X--\n", "", NULL, 1),
-    ROW("CR CR LF", "From: a@a.example\r\r\nContent-Type: multipart/mixed; boundary=X\r\r\n\r\r\n--X\r\r\n"
-                    "Content-Transfer-Encoding: base64\r\r\n\r\r\nRVZJTC1QQVlMT0FE\r\r\n--X--\r\r\n", "", NULL, 1),
-    ROW("nested multiparts", TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n--X\r\n"
-        "Content-Type: multipart/related; boundary=Y\r\n\r\n" Y(TEXT_PART) Y(FILE_PART) "--Y--\r\n--X--\r\n", "", "evil.exe", 2),
-    ROW("an attached message", TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n--X\r\nContent-Type: message/rfc822\r\n\r\n"
-        "Subject: inner\r\n" FILE_PART "--X--\r\n", "", "evil.exe", 2),
-    ROW("multipart/digest", TOP "Content-Type: multipart/digest; boundary=X\r\n\r\n--X\r\n\r\nSubject: inner\r\n" FILE_PART
-        "--X--\r\n", "", "evil.exe", 2),
-    ROW("a message declared as a file, by its name", TOP "Content-Type: application/octet-stream; name=a.eml\r\n\r\n"
-        "X-First: no field that is known\r\n" FILE_PART, "", "evil.exe", 2),
-    ROW("a message declared as a file, by its content", TOP "Content-Type: application/octet-stream\r\n\r\nReceived: x\r\n" FILE_PART,
+    ROW("bare LF",
+        "From: a@a.example\nContent-Type: multipart/mixed; boundary=X\n\n--X\nContent-Transfer-Encoding: base64\n\n"
+        "RVZJTC1QQVlMT0FE\n--X--\n",
+        "", NULL, 1),
+    ROW("CR CR LF",
+        "From: a@a.example\r\r\nContent-Type: multipart/mixed; boundary=X\r\r\n\r\r\n--X\r\r\n"
+        "Content-Transfer-Encoding: base64\r\r\n\r\r\nRVZJTC1QQVlMT0FE\r\r\n--X--\r\r\n",
+        "", NULL, 1),
+    ROW("nested multiparts",
+        TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n--X\r\n"
+            "Content-Type: multipart/related; boundary=Y\r\n\r\n" Y(TEXT_PART) Y(FILE_PART) "--Y--\r\n--X--\r\n",
         "", "evil.exe", 2),
-    ROW("a bounce in plain text", TOP "\r\nCould not deliver:\r\n\r\nFrom: a@a.example\r\nContent-Type: multipart/mixed; boundary=X\r\n\r\n"
-        X(TEXT_PART) X(FILE_PART) "--X--\r\n", "", "evil.exe", 0),
-    ROW("two files in uuencode", TOP "\r\ntext\r\nbegin 644 first.txt\r\n#8V%T\r\n`\r\nend\r\nbegin 755 sub/evil.exe\r\n"
-        ",159)3\"U005E,3T%$\r\n`\r\nend\r\n", "", "evil.exe", 3),
+    ROW("an attached message",
+        TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n--X\r\nContent-Type: message/rfc822\r\n\r\n"
+            "Subject: inner\r\n" FILE_PART "--X--\r\n",
+        "", "evil.exe", 2),
+    ROW("multipart/digest",
+        TOP "Content-Type: multipart/digest; boundary=X\r\n\r\n--X\r\n\r\nSubject: inner\r\n" FILE_PART "--X--\r\n", "",
+        "evil.exe", 2),
+    ROW("a message declared as a file, by its name",
+        TOP "Content-Type: application/octet-stream; name=a.eml\r\n\r\n"
+            "X-First: no field that is known\r\n" FILE_PART,
+        "", "evil.exe", 2),
+    ROW("a message declared as a file, by its content",
+        TOP "Content-Type: application/octet-stream\r\n\r\nReceived: x\r\n" FILE_PART, "", "evil.exe", 2),
+    ROW("a bounce in plain text",
+        TOP "\r\nCould not deliver:\r\n\r\nFrom: a@a.example\r\nContent-Type: multipart/mixed; boundary=X\r\n\r\n" X(
+            TEXT_PART) X(FILE_PART) "--X--\r\n",
+        "", "evil.exe", 0),
+    ROW("two files in uuencode",
+        TOP "\r\ntext\r\nbegin 644 first.txt\r\n#8V%T\r\n`\r\nend\r\nbegin 755 sub/evil.exe\r\n"
+            ",159)3\"U005E,3T%$\r\n`\r\nend\r\n",
+        "", "evil.exe", 3),
     ROW("uuencode -m", TOP "\r\nbegin-base64 644 evil.exe\r\n" EVIL "====\r\n", "", "evil.exe", 2),
-    ROW("yEnc", TOP "\r\n=ybegin line=128 size=12 name=evil file.exe\r\n\x6f\x80\x73\x76\x57\x7a\x6b\x83\x76\x79\x6b\x6e\r\n"
-        "=yend size=12\r\n", "", "evil file.exe", 2),
-    ROW("uuencode as transfer encoding", TOP "Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\n"
-        "begin 644 evil.exe\r\n,159)3\"U005E,3T%$\r\n`\r\nend\r\n", "", "evil.exe", 0),
-    ROW("quoted-printable", TOP "Content-Transfer-Encoding: quoted-printable\r\n\r\nEV=49L=\r\n-PAY= \r\nLOAD=", "", NULL, 1),
+    ROW("yEnc",
+        TOP "\r\n=ybegin line=128 size=12 name=evil file.exe\r\n\x6f\x80\x73\x76\x57\x7a\x6b\x83\x76\x79\x6b\x6e\r\n"
+            "=yend size=12\r\n",
+        "", "evil file.exe", 2),
+    ROW("uuencode as transfer encoding",
+        TOP "Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\n"
+            "begin 644 evil.exe\r\n,159)3\"U005E,3T%$\r\n`\r\nend\r\n",
+        "", "evil.exe", 0),
+    ROW("quoted-printable", TOP "Content-Transfer-Encoding: quoted-printable\r\n\r\nEV=49L=\r\n-PAY= \r\nLOAD=", "",
+        NULL, 1),
     /* fields twice */
-    ROW("two types, the first parts", TOP "Content-Type: multipart/mixed; boundary=X\r\nContent-Type: text/plain\r\n\r\n" X(FILE_PART)
-        "--X--\r\n", "content-type", "evil.exe", 0),
-    ROW("two types, the last parts", TOP "Content-Type: text/plain\r\nContent-Type: multipart/mixed; boundary=X\r\n\r\n" X(FILE_PART)
-        "--X--\r\n", "content-type", "evil.exe", 0),
-    ROW("two types with a boundary each", TOP "Content-Type: multipart/mixed; boundary=X\r\nContent-Type: multipart/mixed; boundary=Y\r\n"
-        "\r\n" X(TEXT_PART) "--X--\r\n" Y(FILE_PART) "--Y--\r\n", "content-type boundary boundary-guessed", "evil.exe", 2),
-    ROW("two types that agree", TOP "Content-Type: application/octet-stream; name=a.txt\r\n" FILE_PART, "doubled", "evil.exe", 1),
+    ROW("two types, the first parts",
+        TOP "Content-Type: multipart/mixed; boundary=X\r\nContent-Type: text/plain\r\n\r\n" X(FILE_PART) "--X--\r\n",
+        "content-type", "evil.exe", 0),
+    ROW("two types, the last parts",
+        TOP "Content-Type: text/plain\r\nContent-Type: multipart/mixed; boundary=X\r\n\r\n" X(FILE_PART) "--X--\r\n",
+        "content-type", "evil.exe", 0),
+    ROW("two types with a boundary each",
+        TOP "Content-Type: multipart/mixed; boundary=X\r\nContent-Type: multipart/mixed; boundary=Y\r\n"
+            "\r\n" X(TEXT_PART) "--X--\r\n" Y(FILE_PART) "--Y--\r\n",
+        "content-type boundary boundary-guessed", "evil.exe", 2),
+    ROW("two types that agree", TOP "Content-Type: application/octet-stream; name=a.txt\r\n" FILE_PART, "doubled",
+        "evil.exe", 1),
     ROW("two encodings", TOP "Content-Transfer-Encoding: 7bit\r\n" FILE_PART, "transfer-encoding", "evil.exe", 2),
-    ROW("two encodings, the last one plain", TOP "Content-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: 7bit\r\n\r\n" EVIL,
-        "transfer-encoding", NULL, 2),
-    ROW("two dispositions", TOP "Content-Disposition: attachment; filename=a.txt\r\nContent-Disposition: attachment; filename=b.exe\r\n"
-        FILE_PART, "", "b.exe", 1),
+    ROW("two encodings, the last one plain",
+        TOP "Content-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: 7bit\r\n\r\n" EVIL, "transfer-encoding",
+        NULL, 2),
+    ROW("two dispositions",
+        TOP "Content-Disposition: attachment; filename=a.txt\r\nContent-Disposition: attachment; "
+            "filename=b.exe\r\n" FILE_PART,
+        "", "b.exe", 1),
     /* boundaries */
-    ROW("two boundaries in one field", TOP "Content-Type: multipart/mixed; boundary=X; boundary=Y\r\n\r\n" X(TEXT_PART) "--X--\r\n"
-        Y(FILE_PART) "--Y--\r\n", "boundary boundary-guessed", "evil.exe", 2),
-    ROW("a boundary in quotes with blanks behind", TOP "Content-Type: multipart/mixed; boundary=\"X  \"\r\n\r\n--X  \r\n" FILE_PART
-        "--X  --\r\n", "boundary boundary-prefix base64", "evil.exe", 0),
-    ROW("a boundary in pieces", TOP "Content-Type: multipart/mixed; boundary*0=X1; boundary*1=Y2\r\n\r\n--X1Y2\r\n" FILE_PART
-        "--X1Y2--\r\n", "", "evil.exe", 1),
-    ROW("a boundary with a charset", TOP "Content-Type: multipart/mixed; boundary*=us-ascii''X%31\r\n\r\n--X1\r\n" FILE_PART
-        "--X1--\r\n", "", "evil.exe", 1),
-    ROW("a boundary with a comment", TOP "Content-Type: multipart/mixed; boundary=X(comment)\r\n\r\n" X(FILE_PART) "--X--\r\n", "",
+    ROW("two boundaries in one field",
+        TOP "Content-Type: multipart/mixed; boundary=X; boundary=Y\r\n\r\n" X(TEXT_PART) "--X--\r\n" Y(
+            FILE_PART) "--Y--\r\n",
+        "boundary boundary-guessed", "evil.exe", 2),
+    ROW("a boundary in quotes with blanks behind",
+        TOP "Content-Type: multipart/mixed; boundary=\"X  \"\r\n\r\n--X  \r\n" FILE_PART "--X  --\r\n",
+        "boundary boundary-prefix base64", "evil.exe", 0),
+    ROW("a boundary in pieces",
+        TOP "Content-Type: multipart/mixed; boundary*0=X1; boundary*1=Y2\r\n\r\n--X1Y2\r\n" FILE_PART "--X1Y2--\r\n",
+        "", "evil.exe", 1),
+    ROW("a boundary with a charset",
+        TOP "Content-Type: multipart/mixed; boundary*=us-ascii''X%31\r\n\r\n--X1\r\n" FILE_PART "--X1--\r\n", "",
         "evil.exe", 1),
-    ROW("a boundary in Content-Disposition", TOP "Content-Type: multipart/mixed\r\nContent-Disposition: inline; boundary=X\r\n\r\n"
-        X(FILE_PART) "--X--\r\n", "", "evil.exe", 1),
-    ROW("a boundary without a semicolon", TOP "Content-Type: multipart/mixed boundary=X\r\n\r\n" X(FILE_PART) "--X--\r\n", "", "evil.exe", 1),
-    ROW("a boundary whose quote is not closed", TOP "Content-Type: multipart/mixed; boundary=\"X; a=b\r\n\r\n" X(FILE_PART) "--X--\r\n", "",
-        "evil.exe", 1),
-    ROW("a line that goes on behind the boundary", TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n" X(TEXT_PART) "--X garbage\r\n"
-        FILE_PART "--X--\r\n", "boundary-prefix", "evil.exe", 0),
+    ROW("a boundary with a comment",
+        TOP "Content-Type: multipart/mixed; boundary=X(comment)\r\n\r\n" X(FILE_PART) "--X--\r\n", "", "evil.exe", 1),
+    ROW("a boundary in Content-Disposition",
+        TOP "Content-Type: multipart/mixed\r\nContent-Disposition: inline; boundary=X\r\n\r\n" X(FILE_PART) "--X--\r\n",
+        "", "evil.exe", 1),
+    ROW("a boundary without a semicolon",
+        TOP "Content-Type: multipart/mixed boundary=X\r\n\r\n" X(FILE_PART) "--X--\r\n", "", "evil.exe", 1),
+    ROW("a boundary whose quote is not closed",
+        TOP "Content-Type: multipart/mixed; boundary=\"X; a=b\r\n\r\n" X(FILE_PART) "--X--\r\n", "", "evil.exe", 1),
+    ROW("a line that goes on behind the boundary",
+        TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n" X(TEXT_PART) "--X garbage\r\n" FILE_PART "--X--\r\n",
+        "boundary-prefix", "evil.exe", 0),
     ROW("no boundary declared", TOP "Content-Type: multipart/mixed\r\n\r\n" X(FILE_PART) "--X--\r\n",
         "boundary-guessed no-boundary", "evil.exe", 0),
-    ROW("another boundary than declared", TOP "Content-Type: multipart/mixed; boundary=Y\r\n\r\n" X(FILE_PART) "--X--\r\n",
+    ROW("another boundary than declared",
+        TOP "Content-Type: multipart/mixed; boundary=Y\r\n\r\n" X(FILE_PART) "--X--\r\n",
         "boundary-guessed no-boundary", "evil.exe", 0),
-    ROW("no closing boundary", TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n" X(TEXT_PART) X(FILE_PART), "unclosed", "evil.exe", 2),
-    ROW("parts behind the closing boundary", TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n" X(TEXT_PART) "--X--\r\n" X(FILE_PART)
-        "--X--\r\n", "boundary-guessed after-closing", "evil.exe", 0),
-    ROW("parts of another boundary in the preamble", TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n" Y(FILE_PART) "--Y--\r\n"
-        X(TEXT_PART) "--X--\r\n", "boundary-guessed", "evil.exe", 2),
-    ROW("uuencode in the epilogue", TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n" X(TEXT_PART) "--X--\r\n"
-        "begin 644 evil.exe\r\n,159)3\"U005E,3T%$\r\n`\r\nend\r\n", "", "evil.exe", 2),
-    ROW("an inner boundary that crosses the outer one", TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n--X\r\n"
-        "Content-Type: multipart/mixed; boundary=Y\r\n\r\n" Y("Content-Transfer-Encoding: base64\r\n\r\nRVZJ\r\n--X\r\n") "TC1QQVlMT0FE\r\n"
-        "--Y--\r\n--X--\r\n", "boundary-crossing base64 unclosed", NULL, 0),
-    ROW("text/plain with a boundary", TOP "Content-Type: text/plain; boundary=X\r\n\r\n" X(FILE_PART) "--X--\r\n", "boundary-type",
-        "evil.exe", 0),
-    ROW("a boundary of the inner and the outer alike", TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n--X\r\n"
-        "Content-Type: multipart/mixed; boundary=X\r\n\r\n" X(FILE_PART) "--X--\r\n--X--\r\n",
+    ROW("no closing boundary", TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n" X(TEXT_PART) X(FILE_PART),
+        "unclosed", "evil.exe", 2),
+    ROW("parts behind the closing boundary",
+        TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n" X(TEXT_PART) "--X--\r\n" X(FILE_PART) "--X--\r\n",
+        "boundary-guessed after-closing", "evil.exe", 0),
+    ROW("parts of another boundary in the preamble",
+        TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n" Y(FILE_PART) "--Y--\r\n" X(TEXT_PART) "--X--\r\n",
+        "boundary-guessed", "evil.exe", 2),
+    ROW("uuencode in the epilogue",
+        TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n" X(
+            TEXT_PART) "--X--\r\n"
+                       "begin 644 evil.exe\r\n,159)3\"U005E,3T%$\r\n`\r\nend\r\n",
+        "", "evil.exe", 2),
+    ROW("an inner boundary that crosses the outer one",
+        TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n--X\r\n"
+            "Content-Type: multipart/mixed; boundary=Y\r\n\r\n" Y(
+                "Content-Transfer-Encoding: base64\r\n\r\nRVZJ\r\n--X\r\n") "TC1QQVlMT0FE\r\n"
+                                                                            "--Y--\r\n--X--\r\n",
+        "boundary-crossing base64 unclosed", NULL, 0),
+    ROW("text/plain with a boundary", TOP "Content-Type: text/plain; boundary=X\r\n\r\n" X(FILE_PART) "--X--\r\n",
+        "boundary-type", "evil.exe", 0),
+    ROW("a boundary of the inner and the outer alike",
+        TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n--X\r\n"
+            "Content-Type: multipart/mixed; boundary=X\r\n\r\n" X(FILE_PART) "--X--\r\n--X--\r\n",
         "boundary-crossing after-closing unclosed", "evil.exe", 0),
+    ROW("a boundary as an encoded word",
+        TOP "Content-Type: multipart/mixed; boundary=\"=?utf-8?Q?X?=\"\r\n\r\n" X(FILE_PART) "--X--\r\n", "",
+        "evil.exe", 1),
+    ROW("an inner multipart that is never closed, and a part of the outer one in its middle",
+        TOP
+        "Content-Type: multipart/mixed; boundary=X\r\n\r\n--X\r\nContent-Type: multipart/mixed; boundary=Y\r\n\r\n" Y(
+            "Content-Type: text/plain\r\n\r\na\r\n--X\r\n\r\n") Y(FILE_PART),
+        "boundary-crossing unclosed", "evil.exe", 0),
     /* headers */
-    ROW("a comment in the name of the field", TOP "Content-Type(x): multipart/mixed; boundary=X\r\n\r\n" X(FILE_PART) "--X--\r\n",
-        "field-name", "evil.exe", 0),
-    ROW("a blank behind the name of the field", TOP "Content-Type : multipart/mixed; boundary=X\r\n\r\n" X(FILE_PART) "--X--\r\n",
-        "field-name", "evil.exe", 0),
-    ROW("a NUL in the name of the field", TOP "Content-\0Type: multipart/mixed; boundary=X\r\n\r\n" X(FILE_PART) "--X--\r\n",
-        "field-name nul", "evil.exe", 0),
-    ROW("a line without a colon", TOP "no field\r\nContent-Type: multipart/mixed; boundary=X\r\n\r\n" X(FILE_PART) "--X--\r\n",
+    ROW("a comment in the name of the field",
+        TOP "Content-Type(x): multipart/mixed; boundary=X\r\n\r\n" X(FILE_PART) "--X--\r\n", "field-name", "evil.exe",
+        0),
+    ROW("a blank behind the name of the field",
+        TOP "Content-Type : multipart/mixed; boundary=X\r\n\r\n" X(FILE_PART) "--X--\r\n", "field-name", "evil.exe", 0),
+    ROW("a NUL in the name of the field",
+        TOP "Content-\0Type: multipart/mixed; boundary=X\r\n\r\n" X(FILE_PART) "--X--\r\n", "field-name nul",
+        "evil.exe", 0),
+    ROW("a line without a colon",
+        TOP "no field\r\nContent-Type: multipart/mixed; boundary=X\r\n\r\n" X(FILE_PART) "--X--\r\n",
         "header-line header-defect", "evil.exe", 0),
     ROW("a line of blanks", TOP " \r\nContent-Type: multipart/mixed; boundary=X\r\n\r\n" X(FILE_PART) "--X--\r\n",
         "header-line header-defect", "evil.exe", 0),
-    ROW("no empty line before the first part", TOP "Content-Type: multipart/mixed; boundary=X\r\n" X(FILE_PART) "--X--\r\n", "",
-        "evil.exe", 1),
-    ROW("no empty line in the part", TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n--X\r\nContent-Transfer-Encoding: base64\r\n"
-        EVIL "--X--\r\n", "header-defect", NULL, 0),
-    ROW("a bare CR in the header", TOP "Subject: x\rContent-Type: multipart/mixed; boundary=X\r\n\r\n" X(FILE_PART) "--X--\r\n", "bare-cr",
+    ROW("no empty line before the first part",
+        TOP "Content-Type: multipart/mixed; boundary=X\r\n" X(FILE_PART) "--X--\r\n", "", "evil.exe", 1),
+    ROW("no empty line in the part",
+        TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n--X\r\nContent-Transfer-Encoding: base64\r\n" EVIL
+            "--X--\r\n",
+        "header-defect", NULL, 0),
+    ROW("a bare CR in the header",
+        TOP "Subject: x\rContent-Type: multipart/mixed; boundary=X\r\n\r\n" X(FILE_PART) "--X--\r\n", "bare-cr",
         "evil.exe", 0),
-    ROW("a bare CR before the boundary", TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n" X("\r\ntext\r") X(FILE_PART) "--X--\r\n",
-        "bare-cr", "evil.exe", 0),
-    ROW("a folded type", TOP "Content-Type:\r\n multipart/mixed;\r\n\tboundary=\r\n X\r\n\r\n" X(FILE_PART) "--X--\r\n", "", "evil.exe", 1),
-    ROW("a comment before the type", TOP "Content-Type: (a (b)) multipart/mixed; boundary=X\r\n\r\n" X(FILE_PART) "--X--\r\n", "",
-        "evil.exe", 1),
-    ROW("capitals", TOP "CONTENT-TYPE: MULTIPART/MIXED; BOUNDARY=X\r\n\r\n" X(FILE_PART) "--X--\r\n", "", "evil.exe", 1),
+    ROW("a bare CR before the boundary",
+        TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n" X("\r\ntext\r") X(FILE_PART) "--X--\r\n", "bare-cr",
+        "evil.exe", 0),
+    ROW("a folded type", TOP "Content-Type:\r\n multipart/mixed;\r\n\tboundary=\r\n X\r\n\r\n" X(FILE_PART) "--X--\r\n",
+        "", "evil.exe", 1),
+    ROW("a comment before the type",
+        TOP "Content-Type: (a (b)) multipart/mixed; boundary=X\r\n\r\n" X(FILE_PART) "--X--\r\n", "", "evil.exe", 1),
+    ROW("capitals", TOP "CONTENT-TYPE: MULTIPART/MIXED; BOUNDARY=X\r\n\r\n" X(FILE_PART) "--X--\r\n", "", "evil.exe",
+        1),
+    ROW("a blank before the first field",
+        TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n--X\r\n " FILE_PART "--X--\r\n", "field-name", "evil.exe",
+        0),
     ROW("an mbox line in front", "From a@a.example Mon Jan  1 00:00:00 2001\r\n" TOP FILE_PART, "", "evil.exe", 1),
     /* encodings */
     ROW("base-64", TOP "Content-Transfer-Encoding: base-64\r\n\r\n" EVIL, "unknown-encoding", NULL, 2),
@@ -134,25 +207,40 @@ static const struct reading readings[] = {
     ROW("an encoding in quotes", TOP "Content-Transfer-Encoding: \"base64\"\r\n\r\n" EVIL, "", NULL, 1),
     ROW("a folded encoding", TOP "Content-Transfer-Encoding:\r\n base64\r\n\r\n" EVIL, "", NULL, 1),
     ROW("7bit, base64", TOP "Content-Transfer-Encoding: 7bit, base64\r\n\r\n" EVIL, "unknown-encoding", NULL, 2),
-    ROW("garbage in base64", TOP "Content-Transfer-Encoding: base64\r\n\r\nRVZJ!TC1Q*QVlM\r\n#T0FE\r\n", "base64", NULL, 0),
-    ROW("padding in the middle of base64", TOP "Content-Transfer-Encoding: base64\r\n\r\nRVZJTC1QQVlMT0FE====" "QUJD\r\n", "base64", NULL, 0),
-    ROW("base64 in two streams", TOP "Content-Transfer-Encoding: base64\r\n\r\nRVZJTA==\r\nLVBBWUxPQUQ=\r\n", "base64-tail", NULL, 0),
-    ROW("a footer behind base64", TOP "Content-Transfer-Encoding: base64\r\n\r\n" EVIL "_______\r\nA list.\r\n", "base64", NULL, 0),
-    ROW("base64 of a multipart", TOP "Content-Type: multipart/mixed; boundary=X\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-        "LS1YCkNvbnRlbnQtVHJhbnNmZXItRW5jb2Rpbmc6IGJhc2U2NAoKUlZaSlRDMVFRVmxNVDBGRQotLVgtLQo=\r\n", "transfer-encoding", NULL, 0),
-    ROW("quoted-printable of a message", TOP "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
-        "Subject: x\r\nContent-Transfer-Encoding: base64=0A=0ARVZJTC1QQVlMT0FE\r\n", "nested-encoding", NULL, 0),
-    ROW("S/MIME, signed", TOP "Content-Type: application/pkcs7-mime; smime-type=signed-data; name=smime.p7m\r\n"
-        "Content-Transfer-Encoding: base64\r\n\r\n"
-        "MF4GCSqGSIb3DQEHAqBRME8CAQExADBGBgkqhkiG9w0BBwGgOQQ3Q29udGVudC1UcmFuc2Zlci1F\r\n"
-        "bmNvZGluZzogYmFzZTY0DQoNClJWWkpUQzFRUVZsTVQwRkUNCjEA\r\n", "", "smime.p7m", 2),
+    ROW("garbage in base64", TOP "Content-Transfer-Encoding: base64\r\n\r\nRVZJ!TC1Q*QVlM\r\n#T0FE\r\n", "base64", NULL,
+        0),
+    ROW("padding in the middle of base64",
+        TOP "Content-Transfer-Encoding: base64\r\n\r\nRVZJTC1QQVlMT0FE===="
+            "QUJD\r\n",
+        "base64", NULL, 0),
+    ROW("base64 in two streams", TOP "Content-Transfer-Encoding: base64\r\n\r\nRVZJTA==\r\nLVBBWUxPQUQ=\r\n",
+        "base64-tail", NULL, 0),
+    ROW("a footer behind base64", TOP "Content-Transfer-Encoding: base64\r\n\r\n" EVIL "_______\r\nA list.\r\n",
+        "base64", NULL, 0),
+    ROW("base64 of a multipart",
+        TOP "Content-Type: multipart/mixed; boundary=X\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+            "LS1YCkNvbnRlbnQtVHJhbnNmZXItRW5jb2Rpbmc6IGJhc2U2NAoKUlZaSlRDMVFRVmxNVDBGRQotLVgtLQo=\r\n",
+        "transfer-encoding", NULL, 0),
+    ROW("quoted-printable of a message",
+        TOP "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+            "Subject: x\r\nContent-Transfer-Encoding: base64=0A=0ARVZJTC1QQVlMT0FE\r\n",
+        "nested-encoding", NULL, 0),
+    ROW("S/MIME, signed",
+        TOP "Content-Type: application/pkcs7-mime; smime-type=signed-data; name=smime.p7m\r\n"
+            "Content-Transfer-Encoding: base64\r\n\r\n"
+            "MF4GCSqGSIb3DQEHAqBRME8CAQExADBGBgkqhkiG9w0BBwGgOQQ3Q29udGVudC1UcmFuc2Zlci1F\r\n"
+            "bmNvZGluZzogYmFzZTY0DQoNClJWWkpUQzFRUVZsTVQwRkUNCjEA\r\n",
+        "", "smime.p7m", 2),
     /* what cannot be looked into */
-    ROW("message/partial", TOP "Content-Type: message/partial; id=a; number=1; total=2\r\n\r\nSubject: x\r\n" FILE_PART, "partial",
-        "evil.exe", 2),
-    ROW("message/external-body", TOP "Content-Type: message/external-body; access-type=URL; URL=\"http://a.example/\"\r\n\r\n" FILE_PART,
+    ROW("message/partial", TOP "Content-Type: message/partial; id=a; number=1; total=2\r\n\r\nSubject: x\r\n" FILE_PART,
+        "partial", "evil.exe", 2),
+    ROW("message/external-body",
+        TOP "Content-Type: message/external-body; access-type=URL; URL=\"http://a.example/\"\r\n\r\n" FILE_PART,
         "external-body", "evil.exe", 2),
-    ROW("S/MIME that is none", TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n--X\r\nContent-Type: application/pkcs7-mime\r\n\r\n"
-        "none\r\n" X(FILE_PART) "--X--\r\n", "smime", "evil.exe", 2),
+    ROW("S/MIME that is none",
+        TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n--X\r\nContent-Type: application/pkcs7-mime\r\n\r\n"
+            "none\r\n" X(FILE_PART) "--X--\r\n",
+        "smime", "evil.exe", 2),
 };
 
 static void test_readings(void)
@@ -180,12 +268,13 @@ static const struct {
 	const char *title;
 	const char *message;
 } encrypted[] = {
-    {"S/MIME", TOP "Content-Type: application/pkcs7-mime; smime-type=enveloped-data\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-        "MFIGCSqGSIb3DQEHA6BFMEMCAQAxADA8BgkqhkiG9w0BBwEwHQYJYIZIAWUDBAECBBAAAAAAAAAA\r\n"
-        "AAAAAAAAAAAAgBB4eHh4eHh4eHh4eHh4eHh4\r\n"},
+    {"S/MIME",
+     TOP "Content-Type: application/pkcs7-mime; smime-type=enveloped-data\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+         "MFIGCSqGSIb3DQEHA6BFMEMCAQAxADA8BgkqhkiG9w0BBwEwHQYJYIZIAWUDBAECBBAAAAAAAAAA\r\n"
+         "AAAAAAAAAAAAgBB4eHh4eHh4eHh4eHh4eHh4\r\n"},
     {"PGP/MIME", TOP "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=X\r\n\r\n"
-                 "--X\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n"
-                 "--X\r\nContent-Type: application/octet-stream\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n--X--\r\n"},
+                     "--X\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n"
+                     "--X\r\nContent-Type: application/octet-stream\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n--X--\r\n"},
     {"PGP in text", TOP "\r\nHello,\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nabc=\r\n-----END PGP MESSAGE-----\r\n"},
 };
 
@@ -208,11 +297,12 @@ static void test_encrypted(void)
 static void test_tree(void)
 {
 	struct collection all;
-	collection_open(&all,
-	                SLICE_LITERAL(TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n--X\r\nContent-Type: message/rfc822\r\n\r\n"
-	                                  "Content-Type: multipart/related; boundary=Y\r\n\r\n" Y(TEXT_PART) Y(TEXT_PART)
-	                                      Y(FILE_PART) "--Y--\r\n--X--\r\n"),
-	                NULL, true);
+	collection_open(
+	    &all,
+	    SLICE_LITERAL(TOP "Content-Type: multipart/mixed; boundary=X\r\n\r\n--X\r\nContent-Type: message/rfc822\r\n\r\n"
+	                      "Content-Type: multipart/related; boundary=Y\r\n\r\n" Y(TEXT_PART) Y(TEXT_PART)
+	                          Y(FILE_PART) "--Y--\r\n--X--\r\n"),
+	    NULL, true);
 	if (is_int((long long)all.count, 3, "the message, its text once, its file")) {
 		is_text(all.items[0].type, "message/rfc822", "an attached message is a file");
 		is_int(all.items[0].depth, 1, "below the multipart");
@@ -262,32 +352,37 @@ static void test_torture(void)
 	} rows[] = {
 	    {"100,000 parts", repeated(arena, mixed, "--X\r\n\r\na\r\n", 100000), "too many parts"},
 	    {"10,000 levels", nested(arena, 10000), "nested too deep"},
-	    {"10,000 attached messages", repeated(arena, "", "Content-Type: message/rfc822\r\n\r\n", 10000), "nested too deep"},
+	    {"10,000 attached messages", repeated(arena, "", "Content-Type: message/rfc822\r\n\r\n", 10000),
+	     "nested too deep"},
 	    {"99 levels", nested(arena, 99), NULL},
 	    {"100,000 fields", repeated(arena, "", "X-Field: value\r\n", 100000), NULL},
 	    {"100,000 Content-Type fields", repeated(arena, "", "Content-Type: text/plain; name=a\r\n", 100000), NULL},
 	    {"a field of 16 MB", repeated(arena, "Content-Type: multipart/mixed; boundary=", "a;b=\"c\\\"", 2 * MB), NULL},
-	    {"a name of 1 MB", repeated(arena, "Content-Disposition: attachment; filename=", "=?utf-8?q?a?= ", MB / 16), NULL},
+	    {"a name of 1 MB", repeated(arena, "Content-Disposition: attachment; filename=", "=?utf-8?q?a?= ", MB / 16),
+	     NULL},
 	    {"20,000 pieces of a name", repeated(arena, "Content-Type: text/plain;", "name*1=a;name*2*=%41;", 10000), NULL},
 	    {"open comments", repeated(arena, "Content-Type: ", "((((((((", 8192), NULL},
 	    {"16 MB of \"--\"", repeated(arena, mixed, "----------------\r\n", MB), NULL},
 	    {"16 MB of boundary prefixes", repeated(arena, mixed, "--XX\r\n", 16 * MB / 6), "too many parts"},
 	    {"16 MB in one line", repeated(arena, mixed, "aaaaaaaaaaaaaaaa", MB), NULL},
 	    {"16 MB of bare CR", repeated(arena, mixed, "\r--X\r", 16 * MB / 5), "too many parts"},
-	    {"16 MB of garbage in base64", repeated(arena, "Content-Transfer-Encoding: base64\r\n\r\n", "=!A=\r\n", 16 * MB / 6), NULL},
+	    {"16 MB of garbage in base64",
+	     repeated(arena, "Content-Transfer-Encoding: base64\r\n\r\n", "=!A=\r\n", 16 * MB / 6), NULL},
 	    {"lines that begin files", repeated(arena, "\r\n", "begin 644 a\r\n", 100000), NULL},
 	    {"lines that begin entities", repeated(arena, "\r\n", "Content-Type: text/plain\r\n\r\n", 100000), NULL},
-	    {"lines that begin parts", repeated(arena, "\r\n", "--a\r\nContent-Type: text/plain\r\n\r\n", 50000), "too many parts"},
+	    {"lines that begin parts", repeated(arena, "\r\n", "--a\r\nContent-Type: text/plain\r\n\r\n", 50000),
+	     "too many parts"},
 	    {"unclosed multiparts that cross",
-	     repeated(arena, mixed, "--X\r\nContent-Type: multipart/mixed; boundary=Y\r\n\r\n--Y\r\n\r\na\r\n", 20000), "too many parts"},
+	     repeated(arena, mixed, "--X\r\nContent-Type: multipart/mixed; boundary=Y\r\n\r\n--Y\r\n\r\na\r\n", 20000),
+	     "too many parts"},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct part_budget budget = {.bytes = 256 * MB, .parts = 20000, .depth_max = 100};
 		struct collection all;
 		collection_open(&all, rows[i].message, &budget, false);
 		double s = (double)all.ns / (double)CLOCK_NS_PER_S;
-		ok(s < 10, "%s: %.0f MB in %.2f s, %zu visits: %s", rows[i].title, (double)rows[i].message.len / MB, s, all.count,
-		   collection_reasons(&all));
+		ok(s < 10, "%s: %.0f MB in %.2f s, %zu visits: %s", rows[i].title, (double)rows[i].message.len / MB, s,
+		   all.count, collection_reasons(&all));
 		is_text(all.budget.exhausted, rows[i].exhausted, "told what ran out");
 		collection_close(&all);
 	}
