@@ -3,7 +3,7 @@
 enum { NO = -1, URL = -2 };
 
 /* From space to DEL: the value of a digit of base64; URL: "-" or "_". */
-static const signed char digits[96] = {
+static const signed char digit_values[96] = {
     -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 62, -1, -2, -1, 63, 52, 53, 54, 55, 56, 57, 58, 59,
     60, 61, -1, -1, -1, -1, -1, -1, -1, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14,
     15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, -1, -1, -1, -1, -2, -1, 26, 27, 28, 29, 30, 31, 32,
@@ -13,7 +13,7 @@ static const signed char digits[96] = {
 static inline int digit(char c)
 {
 	unsigned at = (unsigned char)c - (unsigned)' ';
-	return at < sizeof digits ? digits[at] : NO;
+	return at < sizeof digit_values ? digit_values[at] : NO;
 }
 
 static bool is_blank(char c)
