@@ -519,11 +519,10 @@ void walk_entity(struct walk *walk, const struct place *place, struct slice byte
 }
 
 void mime_walk(struct slice message, const struct part *parent, struct part_budget *budget, part_visitor *visitor,
-               void *context, struct mime_result *result_r)
+               void *context, struct mime_result *result)
 {
-	struct walk walk = {.budget = budget, .visitor = visitor, .context = context, .result = result_r};
+	struct walk walk = {.budget = budget, .visitor = visitor, .context = context, .result = result};
 	struct place place = {.parent = parent, .depth = parent == NULL ? 0 : parent->depth + 1};
-	*result_r = (struct mime_result){.reasons = 0};
 	walk.base = place.depth;
 	message.data = message.data == NULL ? "" : message.data;
 	seen_open(&walk.seen);

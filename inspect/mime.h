@@ -62,9 +62,11 @@ void mime_load(void);
  * parent: NULL, or the file that this message was found in; depths go on from there, and so does the budget. A part
  * that the visitor gets for a message without parts has depth 0 and no parent.
  *
+ * Reasons are added to *result, so that the visitor may give the same one to a walk of its own.
+ *
  * Memory: the decoded content on the path to one part, and what the visitor takes; 12 bytes for each part. Time: ends
  * soon after budget->deadline, with budget->exhausted set; what was not reached then is not told apart. */
 void mime_walk(struct slice message, const struct part *parent, struct part_budget *budget, part_visitor *visitor,
-               void *context, struct mime_result *result_r);
+               void *context, struct mime_result *result);
 
 #endif

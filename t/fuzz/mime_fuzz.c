@@ -30,7 +30,7 @@ static void visit(void *context, const struct part *part)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t visits = 0;
-	struct mime_result result;
+	struct mime_result result = {.reasons = 0};
 	struct part_budget budget = {
 	    .bytes = BYTES, .parts = PARTS, .depth_max = DEPTH, .deadline = clock_now() + 20 * CLOCK_NS_PER_S};
 	mime_load();
