@@ -88,8 +88,8 @@ static const char *converse(const struct clamd *clamd, struct slice command, int
                             struct arena *arena, char answer_r[ANSWER_MAX])
 {
 	int fd = connect_to(clamd->socket, deadline);
-	bool good = fd >= 0 && wire_send(fd, command.data, command.len, -1) && (passed < 0 || wire_send(fd, "", 1, passed)) &&
-	            read_answer(fd, deadline, answer_r);
+	bool good = fd >= 0 && wire_send(fd, command.data, command.len, -1) &&
+	            (passed < 0 || wire_send(fd, "", 1, passed)) && read_answer(fd, deadline, answer_r);
 	int saved = errno;
 	if (fd >= 0) {
 		close(fd);
@@ -106,7 +106,8 @@ static int copy_open(const struct clamd *clamd, uint64_t size)
 	if (size <= MEMORY_COPY_MAX) {
 		return memfd_create("mailreeve-clamd", MFD_CLOEXEC);
 	}
-	return open(clamd->tmp_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	int fd = open(clamd->tmp_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	return fd >= 0 ? fd : memfd_create("mailreeve-clamd", MFD_CLOEXEC); /* not every file system has O_TMPFILE */
 }
 
 /* CLAMAV_LEAD and the message; clamd reads from the start. */
@@ -148,8 +149,7 @@ static void judge(const char *answer, struct arena *arena, struct inspect_reply 
 		reply_r->virus_name = text_escape(arena, name, "", false, NAME_MAX_BYTES);
 	} else {
 		reply_r->virus = INSPECT_VIRUS_ERROR;
-		reply_r->virus_problem =
-		    arena_printf(arena, "clamd: %s", text_escape(arena, text, "", false, NAME_MAX_BYTES));
+		reply_r->virus_problem = arena_printf(arena, "clamd: %s", text_escape(arena, text, "", false, NAME_MAX_BYTES));
 	}
 }
 

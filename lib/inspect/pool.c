@@ -235,16 +235,19 @@ static enum pool_result inspect(struct pool *pool, const struct inspect_request 
 	struct worker *worker;
 	bool down;
 	char *packet = arena_alloc(arena, WIRE_PACKET_MAX);
-	size_t n = wire_put_request(request, packet);
 	while ((worker = worker_acquire(pool, deadline, &copy, &down)) != NULL) {
 		if (worker_quiet(copy.socket)) {
+			/* What is left of the time is what the worker has. */
+			struct inspect_request now = *request;
+			now.deadline_ms = (uint32_t)clock_poll_timeout(deadline);
+			size_t n = wire_put_request(&now, packet);
 			if (wire_offer(copy.socket, packet, n, request->message_fd)) {
 				enum pool_result result = worker_answer(copy.socket, deadline, packet, arena, request, reply_r);
 				worker_give_back(pool, worker, result);
-				if (result != POOL_DOWN) {
-					return result;
+				if (result == POOL_DOWN) {
+					continue;
 				}
-				continue;
+				return result == POOL_TIMEOUT && now.deadline_ms < request->deadline_ms / 2 ? POOL_BUSY : result;
 			}
 			if (errno != EPIPE && errno != ECONNRESET && errno != EAGAIN) {
 				log_error("content workers: a request cannot be sent: %s", strerror(errno));
