@@ -18,7 +18,8 @@ my $database = work_dir() . '/db';
 mkdir $database;
 write_file("$database/eicar.ndb", read_file(source_dir() . '/conf/signatures/mailreeve-test.ndb'));
 write_file("$database/clam.hsb", read_file("$data/clamav.hdb")) if -e "$data/clamav.hdb";
-my $clamd = Mailreeve::Clamd->start(database => $database);
+# The tar in which clamd is given the files is one level of nesting more.
+my $clamd = Mailreeve::Clamd->start(database => $database, config => "MaxRecursion 18\n");
 
 my $libclamav = "virus { databases = {\"$database\"} }\n";
 sub with_clamd ($more = '', $socket = $clamd->{socket}) { return "virus { engine = clamd clamd_socket = \"$socket\" check_interval = 1s $more }\n" }
