@@ -82,13 +82,26 @@ static bool any_exists(const char *const *paths)
 	return false;
 }
 
+static void warn_virus(const struct virus_settings *virus)
+{
+	if (virus->engine == VIRUS_LIBCLAMAV && !any_exists(virus->databases)) {
+		printf("warning: virus.databases: none of them exists: no virus will be found\n");
+	}
+	if (virus->engine == VIRUS_CLAMD && access(virus->clamd_socket, F_OK) != 0) {
+		printf("warning: virus.clamd_socket: %s does not exist: mail will be virus.not_scanned\n", virus->clamd_socket);
+	}
+	if (virus->engine == VIRUS_CLAMD && virus->ignore[0] != NULL) {
+		printf("warning: virus.ignore does not hold with clamd: the daemon will not start\n");
+	}
+}
+
 static void warn_databases(const struct config *config)
 {
 	for (size_t i = 0; i < stages_count; i++) {
 		if (strcmp(stages[i]->section.name, "virus") == 0) {
 			const struct virus_settings *virus = config_settings(config, SECTION_FIRST_STAGE + i);
-			if (config_mode(config, SECTION_FIRST_STAGE + i) != MODE_OFF && !any_exists(virus->databases)) {
-				printf("warning: virus.databases: none of them exists: no virus will be found\n");
+			if (config_mode(config, SECTION_FIRST_STAGE + i) != MODE_OFF) {
+				warn_virus(virus);
 			}
 		}
 	}

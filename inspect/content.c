@@ -2,6 +2,7 @@
 
 #include "inspect/archive.h"
 #include "inspect/clamav.h"
+#include "inspect/export.h"
 #include "inspect/filetype.h"
 #include "inspect/mime.h"
 #include "lib/base/clock.h"
@@ -22,6 +23,7 @@ struct content {
 	size_t report; /* bytes used */
 	struct part_budget budget;
 	struct clamav_scan scan;
+	struct export export;
 	bool scan_over; /* something was found */
 	const struct file_verdict *container; /* of the file whose members are visited */
 	struct mime_result mime;
@@ -130,6 +132,9 @@ static void scan_part(struct content *content, const struct part *part)
 	if ((content->tasks & INSPECT_VIRUS) != 0 && !content->scan_over && part->content.len > 0) {
 		content->scan_over = !clamav_scan_part(&content->scan, part->content, part->names[0]);
 	}
+	if ((content->tasks & INSPECT_EXPORT) != 0 && part->content.len > 0) {
+		export_add(&content->export, part->content);
+	}
 }
 
 static void visit_member(void *context, const struct part *part);
@@ -206,7 +211,7 @@ static void visit_entity(void *context, const struct part *part)
 }
 
 void content_inspect(struct slice message, unsigned tasks, uint32_t deadline_ms, const struct pool_settings *settings,
-                     struct arena *arena, struct inspect_reply *reply_r)
+                     struct arena *arena, struct inspect_reply *reply_r, int *files_fd_r)
 {
 	struct content *content = arena_alloc(arena, sizeof *content);
 	content->tasks = tasks;
@@ -222,6 +227,7 @@ void content_inspect(struct slice message, unsigned tasks, uint32_t deadline_ms,
 		clamav_open(&content->scan, deadline_ms, arena);
 		content->scan_over = !clamav_scan_raw(&content->scan, message.data, message.len);
 	}
+	export_open(&content->export);
 	mime_walk(message, NULL, &content->budget, visit_entity, content, &content->mime);
 	if ((tasks & INSPECT_VIRUS) != 0) {
 		clamav_close(&content->scan, reply_r);
@@ -229,5 +235,6 @@ void content_inspect(struct slice message, unsigned tasks, uint32_t deadline_ms,
 	reply_r->mime_ambiguous = mime_text(content, MIME_AMBIGUOUS);
 	reply_r->mime_defect = mime_text(content, MIME_DEFECT);
 	reply_r->mime_opaque = mime_text(content, MIME_OPAQUE);
-	reply_r->exhausted = content->budget.exhausted;
+	*files_fd_r = export_close(&content->export);
+	reply_r->exhausted = content->export.failed ? "no room for the files" : content->budget.exhausted;
 }

@@ -37,12 +37,13 @@ static void warm_up(const struct pool_settings *settings, struct arena *arena)
 	struct inspect_reply reply = {.signature_count = 0};
 	struct slice bytes = {message + LEAD, sizeof message - 1 - LEAD};
 	dkim_verify_message(bytes, &keys, (uint64_t)time(NULL), arena, &reply);
-	content_inspect(bytes, INSPECT_VIRUS | INSPECT_FILES, UINT32_MAX, settings, arena, &reply);
+	int files_fd;
+	content_inspect(bytes, INSPECT_VIRUS | INSPECT_FILES, UINT32_MAX, settings, arena, &reply, &files_fd);
 	arena_reset(arena);
 }
 
 static void inspect(const struct inspect_request *request, const struct pool_settings *settings, struct slice message,
-                    struct arena *arena, struct inspect_reply *reply_r)
+                    struct arena *arena, struct inspect_reply *reply_r, int *files_fd_r)
 {
 	uint64_t start = clock_now();
 	*reply_r = (struct inspect_reply){.virus = INSPECT_VIRUS_NOT_ASKED, .database = clamav_database()};
@@ -51,8 +52,8 @@ static void inspect(const struct inspect_request *request, const struct pool_set
 		reply_r->dkim_us = (uint32_t)((clock_now() - start) / 1000);
 	}
 	start = clock_now();
-	if ((request->tasks & (INSPECT_VIRUS | INSPECT_FILES)) != 0) {
-		content_inspect(message, request->tasks, request->deadline_ms, settings, arena, reply_r);
+	if ((request->tasks & (INSPECT_VIRUS | INSPECT_FILES | INSPECT_EXPORT)) != 0) {
+		content_inspect(message, request->tasks, request->deadline_ms, settings, arena, reply_r, files_fd_r);
 		reply_r->virus_us = (uint32_t)((clock_now() - start) / 1000);
 	}
 }
@@ -95,11 +96,16 @@ static bool serve(int socket, const struct pool_settings *settings, char *packet
 	if (message == NULL) {
 		return false;
 	}
-	inspect(&request, settings, (struct slice){message, size}, arena, &reply);
+	int files_fd = -1;
+	inspect(&request, settings, (struct slice){message, size}, arena, &reply, &files_fd);
 	size_t length = wire_put_reply(&reply, packet);
 	map_close(message, size);
 	*size_r = size;
-	return length > 0 && wire_send(socket, packet, length, -1);
+	bool sent = length > 0 && wire_send(socket, packet, length, files_fd);
+	if (files_fd >= 0) {
+		close(files_fd);
+	}
+	return sent;
 }
 
 static bool say_ready(int socket, char *packet)

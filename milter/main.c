@@ -170,6 +170,7 @@ static int serve(struct config *config, const struct main_options *options, int 
 	log_info("%s is ready on %s", PACKAGE_STRING, globals->socket);
 	daemonize_ready(report);
 	bool good = callbacks_run(engine);
+	engine_log_counters(engine);
 	log_info("stopped");
 	remove_pid(globals->pid_file);
 	/* libmilter's threads live on, maybe in a callback of a transaction that was cut off: engine and listener are

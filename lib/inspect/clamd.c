@@ -88,8 +88,8 @@ static const char *converse(const struct clamd *clamd, struct slice command, int
                             struct arena *arena, char answer_r[ANSWER_MAX])
 {
 	int fd = connect_to(clamd->socket, deadline);
-	bool good = fd >= 0 && wire_send(fd, command.data, command.len, -1) && (passed < 0 || wire_send(fd, "", 1, passed)) &&
-	            read_answer(fd, deadline, answer_r);
+	bool good = fd >= 0 && wire_send(fd, command.data, command.len, -1) &&
+	            (passed < 0 || wire_send(fd, "", 1, passed)) && read_answer(fd, deadline, answer_r);
 	int saved = errno;
 	if (fd >= 0) {
 		close(fd);
@@ -106,7 +106,8 @@ static int copy_open(const struct clamd *clamd, uint64_t size)
 	if (size <= MEMORY_COPY_MAX) {
 		return memfd_create("mailreeve-clamd", MFD_CLOEXEC);
 	}
-	return open(clamd->tmp_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	int fd = open(clamd->tmp_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	return fd >= 0 ? fd : memfd_create("mailreeve-clamd", MFD_CLOEXEC); /* not every file system has O_TMPFILE */
 }
 
 /* CLAMAV_LEAD and the message; clamd reads from the start. */
@@ -148,26 +149,69 @@ static void judge(const char *answer, struct arena *arena, struct inspect_reply 
 		reply_r->virus_name = text_escape(arena, name, "", false, NAME_MAX_BYTES);
 	} else {
 		reply_r->virus = INSPECT_VIRUS_ERROR;
-		reply_r->virus_problem =
-		    arena_printf(arena, "clamd: %s", text_escape(arena, text, "", false, NAME_MAX_BYTES));
+		reply_r->virus_problem = arena_printf(arena, "clamd: %s", text_escape(arena, text, "", false, NAME_MAX_BYTES));
+	}
+}
+
+static void not_scanned(const char *problem, struct inspect_reply *reply_r)
+{
+	reply_r->virus = INSPECT_VIRUS_NOT_SCANNED;
+	reply_r->virus_problem = problem;
+}
+
+static void scan_file(const struct clamd *clamd, int fd, uint64_t deadline, struct arena *arena,
+                      struct inspect_reply *reply_r)
+{
+	char answer[ANSWER_MAX];
+	const char *problem = converse(clamd, (struct slice){"zFILDES", 8}, fd, deadline, arena, answer);
+	if (problem != NULL) {
+		not_scanned(problem, reply_r);
+	} else {
+		judge(answer, arena, reply_r);
 	}
 }
 
 void clamd_scan(const struct clamd *clamd, int message_fd, uint64_t size, uint64_t deadline, struct arena *arena,
                 struct inspect_reply *reply_r)
 {
-	char answer[ANSWER_MAX];
 	int fd = copy_message(clamd, message_fd, size);
-	const char *problem = fd < 0 ? arena_printf(arena, "no copy for clamd: %s", strerror(errno))
-	                             : converse(clamd, (struct slice){"zFILDES", 8}, fd, deadline, arena, answer);
-	if (problem != NULL) {
-		reply_r->virus = INSPECT_VIRUS_NOT_SCANNED;
-		reply_r->virus_problem = problem;
-	} else {
-		judge(answer, arena, reply_r);
+	if (fd < 0) {
+		not_scanned(arena_printf(arena, "no copy for clamd: %s", strerror(errno)), reply_r);
+		return;
 	}
-	if (fd >= 0) {
-		close(fd);
+	scan_file(clamd, fd, deadline, arena, reply_r);
+	close(fd);
+}
+
+/* A failure is worse than a limit, which may be hidden behind it; found is found. */
+static int weight(enum inspect_virus_status status)
+{
+	switch (status) {
+	case INSPECT_VIRUS_NOT_ASKED:
+	case INSPECT_VIRUS_NO_DATABASE:
+	case INSPECT_VIRUS_CLEAN:
+		break;
+	case INSPECT_VIRUS_LIMIT:
+		return 1;
+	case INSPECT_VIRUS_ERROR:
+		return 2;
+	case INSPECT_VIRUS_NOT_SCANNED:
+		return 3;
+	case INSPECT_VIRUS_FOUND:
+		return 4;
+	}
+	return 0;
+}
+
+void clamd_scan_files(const struct clamd *clamd, int fd, uint64_t deadline, struct arena *arena,
+                      struct inspect_reply *reply_r)
+{
+	struct inspect_reply files = {.virus = INSPECT_VIRUS_CLEAN};
+	scan_file(clamd, fd, deadline, arena, &files);
+	if (weight(files.virus) > weight(reply_r->virus)) {
+		reply_r->virus = files.virus;
+		reply_r->virus_name = files.virus_name;
+		reply_r->virus_problem = files.virus_problem;
 	}
 }
 

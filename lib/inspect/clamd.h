@@ -15,6 +15,11 @@ struct clamd {
 void clamd_scan(const struct clamd *clamd, int message_fd, uint64_t size, uint64_t deadline, struct arena *arena,
                 struct inspect_reply *reply_r);
 
+/* The same for a file as it is, from its start: a tar of what the message carries. The worse of its result and of what
+ * *reply_r holds stays there. */
+void clamd_scan_files(const struct clamd *clamd, int fd, uint64_t deadline, struct arena *arena,
+                      struct inspect_reply *reply_r);
+
 /* What clamd has loaded. NULL, or why it does not tell; in arena or static. */
 const char *clamd_database(const struct clamd *clamd, uint64_t deadline, struct arena *arena,
                            struct inspect_database *database_r);

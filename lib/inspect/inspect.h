@@ -17,7 +17,8 @@
 enum inspect_task {
 	INSPECT_DKIM = 1U << 0,
 	INSPECT_VIRUS = 1U << 1,
-	INSPECT_FILES = 1U << 2 /* what files the message carries */
+	INSPECT_FILES = 1U << 2, /* what files the message carries */
+	INSPECT_EXPORT = 1U << 3 /* and their contents, for a scanner elsewhere; not with INSPECT_VIRUS */
 };
 
 /* Parts beyond the first are only counted; what they are counts. */
@@ -41,6 +42,9 @@ struct inspect_request {
 	uint64_t now;                 /* epoch seconds, for x= and t= */
 	uint32_t deadline_ms;         /* the worker's own soft limit, under the pool's hard one */
 	const struct dkim_keys *keys; /* in the order of the DKIM-Signature fields */
+	/* INSPECT_EXPORT: a tar of the contents, a regular file that the worker wrote: nobody but a scanner should read it.
+	 * -1: none. The caller closes it. Else NULL. */
+	int *files_fd_r;
 };
 
 enum inspect_virus_status {

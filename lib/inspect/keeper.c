@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* ---- settings ---- */
 
@@ -73,9 +74,31 @@ void generation_close(struct generation *generation)
 	}
 }
 
-static void no_reply(struct inspect_reply *reply_r)
+/* The worker finds the files, in every reading of the message; clamd scans them, and the message as it reads it. */
+static enum pool_result inspect_by_clamd(struct generation *generation, const struct inspect_request *request,
+                                         uint64_t deadline, struct arena *arena, struct inspect_reply *reply_r)
 {
-	*reply_r = (struct inspect_reply){.virus = INSPECT_VIRUS_NOT_ASKED};
+	bool scan = (request->tasks & INSPECT_VIRUS) != 0;
+	int files = -1;
+	struct inspect_request rest = *request;
+	rest.tasks &= ~(unsigned)INSPECT_VIRUS;
+	if (scan) {
+		rest.tasks |= INSPECT_EXPORT;
+		rest.files_fd_r = &files;
+	}
+	enum pool_result result = pool_inspect(generation->pool, &rest, deadline, arena, reply_r);
+	if (result == POOL_OK && scan) {
+		uint64_t start = clock_now();
+		clamd_scan(&generation->clamd, request->message_fd, request->message_size, deadline, arena, reply_r);
+		if (files >= 0 && reply_r->virus != INSPECT_VIRUS_FOUND) {
+			clamd_scan_files(&generation->clamd, files, deadline, arena, reply_r);
+		}
+		reply_r->virus_us += (uint32_t)((clock_now() - start) / 1000);
+	}
+	if (files >= 0) {
+		close(files);
+	}
+	return result;
 }
 
 enum pool_result generation_inspect(struct generation *generation, const struct inspect_request *request,
@@ -84,17 +107,7 @@ enum pool_result generation_inspect(struct generation *generation, const struct 
 	if (generation->settings.clamd_socket == NULL) {
 		return pool_inspect(generation->pool, request, deadline, arena, reply_r);
 	}
-	struct inspect_request rest = *request;
-	rest.tasks &= ~(unsigned)INSPECT_VIRUS;
-	no_reply(reply_r);
-	enum pool_result result =
-	    rest.tasks == 0 ? POOL_OK : pool_inspect(generation->pool, &rest, deadline, arena, reply_r);
-	if (result == POOL_OK && (request->tasks & INSPECT_VIRUS) != 0) {
-		uint64_t start = clock_now();
-		clamd_scan(&generation->clamd, request->message_fd, request->message_size, deadline, arena, reply_r);
-		reply_r->virus_us = (uint32_t)((clock_now() - start) / 1000);
-	}
-	return result;
+	return inspect_by_clamd(generation, request, deadline, arena, reply_r);
 }
 
 /* ---- requests ---- */

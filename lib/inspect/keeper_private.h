@@ -13,7 +13,7 @@ struct generation {
 	struct arena *arena; /* of the settings' texts */
 	struct keeper_settings settings;
 	struct clamd clamd;
-	struct databases_print print; /* of the database before it was loaded: what came later is seen as a change */
+	struct databases_print print;     /* of the database before it was loaded: what came later is seen as a change */
 	struct inspect_database database; /* clamd's; the keeper's lock guards it */
 	struct pool *pool;
 	unsigned users; /* threads in it; the keeper's lock guards it */

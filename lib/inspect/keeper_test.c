@@ -131,7 +131,8 @@ void keeper_run_test(struct keeper *keeper)
 	snprintf(keeper->status.problem, sizeof keeper->status.problem, "%s", problem);
 	pthread_mutex_unlock(&keeper->lock);
 	if (problem[0] != '\0' && strncmp(before, problem, sizeof before - 1) != 0) {
-		log_error("virus self-test: %s: until it is well again, mail counts as not scanned (virus.not_scanned)", problem);
+		log_error("virus self-test: %s: until it is well again, mail counts as not scanned (virus.not_scanned)",
+		          problem);
 	} else if (problem[0] == '\0' && before[0] != '\0') {
 		log_info("virus self-test: well again");
 	}

@@ -13,7 +13,7 @@
 /* What the thread remembers between two looks. */
 struct watch {
 	struct keeper *keeper;
-	struct arena *arena; /* of settings */
+	struct arena *arena;             /* of settings */
 	struct keeper_settings settings; /* the wanted ones */
 	struct databases_print seen;     /* at the last look */
 	struct databases_print refused;  /* a database, with these settings, that proved no good: it is not tried again */
@@ -132,7 +132,8 @@ static const char *prove(struct keeper *keeper, struct generation *next, struct 
 
 static void refuse(struct watch *watch, struct generation *next, const char *problem)
 {
-	log_error("content workers: the old ones with their virus database stay, since the new ones are no good: %s", problem);
+	log_error("content workers: the old ones with their virus database stay, since the new ones are no good: %s",
+	          problem);
 	generation_close(next);
 	watch->refused = watch->seen;
 	watch->any_refused = true;

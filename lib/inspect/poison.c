@@ -42,9 +42,9 @@ void poison_destroy(struct poison *poison)
 
 /* ---- what is the same content ---- */
 
-/* What the author wrote and no relay touches: it is the same when the sender tries again, from another host too. Received,
- * Return-Path, signatures and whatever a hop may add are not among them. With the body alone, an empty message that
- * failed for its header would take all empty messages with it. */
+/* What the author wrote and no relay touches: it is the same when the sender tries again, from another host too.
+ * Received, Return-Path, signatures and whatever a hop may add are not among them. With the body alone, an empty
+ * message that failed for its header would take all empty messages with it. */
 static bool names_content(struct slice name)
 {
 	static const char *const names[] = {"from", "subject", "date", "message-id", "mime-version"};

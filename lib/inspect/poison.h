@@ -6,7 +6,7 @@
 #include "lib/mail/message.h"
 
 enum {
-	POISON_MAX = 4096,         /* contents that are remembered: the oldest gives way */
+	POISON_MAX = 4096,          /* contents that are remembered: the oldest gives way */
 	POISON_SECONDS = 24 * 3600, /* since the last failure */
 	POISON_FAILURES = 2
 };

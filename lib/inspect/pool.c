@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void pool_settings_default(struct pool_settings *settings_r)
@@ -161,7 +162,7 @@ static bool reply_fits(const struct inspect_reply *reply, const struct inspect_r
 {
 	size_t expected = (request->tasks & INSPECT_DKIM) != 0 ? request->keys->count : 0;
 	bool asked = (request->tasks & INSPECT_VIRUS) != 0;
-	bool files = (request->tasks & (INSPECT_VIRUS | INSPECT_FILES)) != 0;
+	bool files = (request->tasks & (INSPECT_VIRUS | INSPECT_FILES | INSPECT_EXPORT)) != 0;
 	if (reply->signature_count != expected || asked != (reply->virus != INSPECT_VIRUS_NOT_ASKED) ||
 	    (!files && (reply->part_count > 0 || reply->classes != 0))) {
 		return false;
@@ -178,6 +179,22 @@ static bool reply_fits(const struct inspect_reply *reply, const struct inspect_r
 	return true;
 }
 
+/* A worker may send any descriptor that it has. */
+static bool file_fits(const struct inspect_request *request)
+{
+	struct stat status;
+	return request->files_fd_r == NULL || *request->files_fd_r < 0 ||
+	       (fstat(*request->files_fd_r, &status) == 0 && S_ISREG(status.st_mode));
+}
+
+static void drop_file(const struct inspect_request *request)
+{
+	if (request->files_fd_r != NULL && *request->files_fd_r >= 0) {
+		close(*request->files_fd_r);
+		*request->files_fd_r = -1;
+	}
+}
+
 /* POOL_DOWN: it died before it had read the request. */
 static enum pool_result worker_answer(int socket, uint64_t deadline, char *packet, struct arena *arena,
                                       const struct inspect_request *request, struct inspect_reply *reply_r)
@@ -190,7 +207,7 @@ static enum pool_result worker_answer(int socket, uint64_t deadline, char *packe
 	if (ready == 0) {
 		return POOL_TIMEOUT;
 	}
-	ssize_t n = wire_receive(socket, packet, NULL);
+	ssize_t n = wire_receive(socket, packet, request->files_fd_r);
 	if (n < 0 && errno == ECONNRESET) {
 		return POOL_DOWN; /* so the kernel says that packets were left unread */
 	}
@@ -198,7 +215,8 @@ static enum pool_result worker_answer(int socket, uint64_t deadline, char *packe
 		return POOL_CRASHED;
 	}
 	bool good =
-	    n > 0 && wire_get_reply((struct slice){packet, (size_t)n}, arena, reply_r) && reply_fits(reply_r, request);
+	    n > 0 && wire_get_reply((struct slice){packet, (size_t)n}, arena, reply_r) && reply_fits(reply_r, request) &&
+	    file_fits(request);
 	return good ? POOL_OK : POOL_NONSENSE;
 }
 
@@ -235,16 +253,19 @@ static enum pool_result inspect(struct pool *pool, const struct inspect_request 
 	struct worker *worker;
 	bool down;
 	char *packet = arena_alloc(arena, WIRE_PACKET_MAX);
-	size_t n = wire_put_request(request, packet);
 	while ((worker = worker_acquire(pool, deadline, &copy, &down)) != NULL) {
 		if (worker_quiet(copy.socket)) {
+			/* What is left of the time is what the worker has. */
+			struct inspect_request now = *request;
+			now.deadline_ms = (uint32_t)clock_poll_timeout(deadline);
+			size_t n = wire_put_request(&now, packet);
 			if (wire_offer(copy.socket, packet, n, request->message_fd)) {
 				enum pool_result result = worker_answer(copy.socket, deadline, packet, arena, request, reply_r);
 				worker_give_back(pool, worker, result);
-				if (result != POOL_DOWN) {
-					return result;
+				if (result == POOL_DOWN) {
+					continue;
 				}
-				continue;
+				return result == POOL_TIMEOUT && now.deadline_ms < request->deadline_ms / 2 ? POOL_BUSY : result;
 			}
 			if (errno != EPIPE && errno != ECONNRESET && errno != EAGAIN) {
 				log_error("content workers: a request cannot be sent: %s", strerror(errno));
@@ -263,7 +284,13 @@ enum pool_result pool_inspect(struct pool *pool, const struct inspect_request *r
 	pthread_mutex_lock(&pool->lock);
 	pool->inside++;
 	pthread_mutex_unlock(&pool->lock);
+	if (request->files_fd_r != NULL) {
+		*request->files_fd_r = -1;
+	}
 	enum pool_result result = inspect(pool, request, deadline, arena, reply_r);
+	if (result != POOL_OK) {
+		drop_file(request);
+	}
 	pool_count(pool, result);
 	pthread_mutex_lock(&pool->lock);
 	pool->inside--;

@@ -26,7 +26,7 @@ void pool_settings_default(struct pool_settings *settings_r);
 
 enum pool_result {
 	POOL_OK,
-	POOL_BUSY,     /* no worker was free before the deadline */
+	POOL_BUSY,     /* no worker was free before the deadline, or so late that it did not have half of the time */
 	POOL_TIMEOUT,  /* the worker did not answer before the deadline; it was killed and is being replaced */
 	POOL_CRASHED,  /* the worker died on this message */
 	POOL_NONSENSE, /* its answer could not be read; it was killed */

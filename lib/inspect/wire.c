@@ -217,7 +217,7 @@ bool wire_get_request(struct slice packet, struct arena *arena, struct inspect_r
 	struct reader reader = reader_open(packet, arena, MAGIC_REQUEST);
 	struct dkim_keys *keys = arena_alloc(arena, sizeof *keys);
 	*request_r = (struct inspect_request){.message_fd = -1, .keys = keys};
-	request_r->tasks = get_upto(&reader, INSPECT_DKIM | INSPECT_VIRUS | INSPECT_FILES);
+	request_r->tasks = get_upto(&reader, INSPECT_DKIM | INSPECT_VIRUS | INSPECT_FILES | INSPECT_EXPORT);
 	request_r->message_size = get_u64(&reader);
 	request_r->now = get_u64(&reader);
 	request_r->deadline_ms = get_u32(&reader);

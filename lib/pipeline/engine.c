@@ -216,6 +216,17 @@ static void engine_configure_keeper(struct engine *engine, const struct config *
 	keeper_configure(engine->keeper, &settings);
 }
 
+void engine_log_counters(struct engine *engine)
+{
+	struct keeper_status status;
+	keeper_get_status(engine->keeper, &status);
+	log_info("content workers since the start: %llu requests, %llu crashed, %llu timed out, %llu answered nonsense, %llu "
+	         "messages not scanned, %zu contents remembered for that",
+	         (unsigned long long)status.pool.requests, (unsigned long long)status.pool.crashed,
+	         (unsigned long long)status.pool.timed_out, (unsigned long long)status.pool.nonsense,
+	         (unsigned long long)status.not_scanned, poison_size(engine->poison));
+}
+
 void engine_publish(struct engine *engine, struct config *config)
 {
 	struct config *before = engine_config(engine);
@@ -225,6 +236,7 @@ void engine_publish(struct engine *engine, struct config *config)
 	engine->config = config_acquire(config);
 	pthread_mutex_unlock(&engine->lock);
 	engine_configure_keeper(engine, config);
+	engine_log_counters(engine);
 	config_release(old);
 	config_release(before);
 }

@@ -22,6 +22,7 @@ void engine_close(struct engine *engine); /* no session may be alive; takes NULL
 /* Publishes another snapshot: sessions that have begun keep theirs. What only a restart can change (socket, user, dns)
  * is logged when it differs. Other options of content { } and virus { } start other workers beside the old: see keeper.h. */
 void engine_publish(struct engine *engine, struct config *config);
+void engine_log_counters(struct engine *engine); /* what the content workers have done since the start */
 struct config *engine_config(struct engine *engine); /* a reference of the current one: config_release() */
 
 struct dns *engine_dns(struct engine *engine);

@@ -13,19 +13,25 @@ use Time::HiRes qw(time);
 use Mailreeve::Daemon;
 use Mailreeve::Postfix;
 use Mailreeve::Process qw(work_dir wait_until write_file read_file);
+use Mailreeve::Scenario qw(make_key);
 use Mailreeve::Smtp;
 
 use constant { MESSAGES => 500, CLIENTS => 5, EVERY => 20, TRIES => 20 };
 
-my $zone = write_file(work_dir() . '/zone', "test.example. TXT \"v=spf1 ip4:127.0.0.7 -all\"\n");
+my (undef, $record) = make_key();
+my $zone = write_file(work_dir() . '/zone', <<"END");
+test.example. TXT "v=spf1 ip4:127.0.0.7 -all"
+_dmarc.signed.example. TXT "v=DMARC1; p=reject"
+sel._domainkey.signed.example. TXT $record
+END
 my $daemon = Mailreeve::Daemon->start(zone => $zone, config => "own_networks = {\"127.0.0.1\"}\n");
 my $nursery = $daemon->nursery;
 my $sink = Mailreeve::Smtp->sink;
 my $postfix = Mailreeve::Postfix->start(sink => $sink->{port}, milter => "unix:$daemon->{socket}");
 
 sub zipped ($text) { zip(\$text => \my $out, Name => 'a.txt', Time => 1, -Level => 1) or die $ZipError; return $out }
-sub mail ($id, $attachment, $received = '') {
-    return "${received}From: a\@test.example\nTo: b\@dst.example\nSubject: $id\nDate: Tue, 24 Nov 2026 12:00:00 +0000\n"
+sub mail ($id, $attachment, $top = '', $from = 'a@test.example') {
+    return "${top}From: $from\nTo: b\@dst.example\nSubject: $id\nDate: Tue, 24 Nov 2026 12:00:00 +0000\n"
         . "Message-ID: <$id\@test.example>\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n"
         . "Content-Type: text/plain\n\nhello\n--b\nContent-Type: application/zip; name=a.zip\nContent-Transfer-Encoding: base64\n\n"
         . encode_base64($attachment) . "--b--\n";
@@ -141,14 +147,18 @@ sub kill_on ($message) {
 sub poison {
     my $slow = zipped(join "\n", map { $_ * 7919 % 1_000_003 } 1 .. 2_000_000);
     my @before = $postfix->held;
-    like(kill_on(mail('poison', $slow)), qr/^451 4\.3\.0 /, 'a message that kills its worker is put off');
-    my $again = mail('poison', $slow, "Received: from another.relay.example\n\tby mx.example; Tue, 24 Nov 2026 12:30:00 +0000\n");
+    # Its signature is not looked at either: that is no reason to put it off.
+    my $signature = "DKIM-Signature: v=1; a=rsa-sha256; d=signed.example; s=sel; h=from;\n\tbh=AAAA; b=AAAA\n";
+    my @poison = ('poison', $slow, $signature, 'a@signed.example');
+    like(kill_on(mail(@poison)), qr/^451 4\.3\.0 /, 'a message that kills its worker is put off');
+    $poison[2] = "Received: from another.relay.example\n\tby mx.example; Tue, 24 Nov 2026 12:30:00 +0000\n$signature";
+    my $again = mail(@poison);
     like(kill_on($again), qr/^250 /, 'the second time it is taken');
     wait_until('it in the hold queue', sub { $postfix->held == @before + 1 });
     pass('and held');
     my $verdict = $daemon->verdict('findings=content\.poison');
     is($verdict->{verdict}, 'quarantine', 'by content.poison');
-    unlike($verdict->{findings}, qr/inspect\.failed|virus\.not_scanned/, 'and by nothing else');
+    unlike($verdict->{findings}, qr/inspect\.failed|virus\.not_scanned|dmarc/, 'and by nothing that would put it off');
     my @workers = sort(workers());
     my $start = time;
     like(send_mail($again), qr/^250 /, 'the third time it is taken too');
@@ -163,5 +173,8 @@ sub poison {
 under_load();
 poison();
 is($daemon->down, 0, 'the daemon ends well');
-unlike($daemon->log_text, qr/Sanitizer|runtime error/, 'no sanitizer has complained');
+my ($crashed, $not_scanned) = $daemon->log_text =~ / (\d+) crashed, .* (\d+) messages not scanned/;
+cmp_ok($crashed, '>=', 2, "it counts: $crashed crashed");
+cmp_ok($not_scanned, '>=', 2, "$not_scanned messages not scanned");
+unlike($daemon->log_text, qr/ERROR: \w+Sanitizer: (?!SEGV)|WARNING: \w+Sanitizer|runtime error/, 'no sanitizer has complained but of our SEGV');
 done_testing();

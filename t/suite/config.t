@@ -103,6 +103,10 @@ is_deeply(\@warnings, [ sort
     'virus.found is "tag" for inbound mail, milder than the default "reject"',
     'virus.found is "tag" for outbound mail, milder than the default "reject"',
 ], 'but what is off, milder, missing or not writable is named, and nothing else');
+($status, $out) = check("virus { engine = clamd clamd_socket = \"/nonexistent\" ignore = {\"Eicar\"} databases = {} }\n");
+like($out, qr{^warning: virus\.clamd_socket: /nonexistent does not exist}m, 'a clamd that is not there is told');
+like($out, qr/^warning: virus\.ignore does not hold with clamd/m, 'and what cannot be had from it');
+unlike($out, qr/virus\.databases/, 'it needs no database of ours');
 ($status, $out) = check("virus { mode = off databases = {} }\n");
 unlike($out, qr/virus\.databases/, 'no database is missed where there is no scan');
 

@@ -400,6 +400,11 @@ static void check(uid_t user, const char *who)
 	diag("%s: %s", who, inside.holds);
 	ok(strstr(inside.holds, "rlimits") != NULL && strstr(inside.holds, "seccomp") != NULL, "%s: it is told what holds",
 	   who);
+	for (size_t i = 0; i < PROBES; i++) {
+		if (probes[i].run == try_mount && outside.can[i]) {
+			ok(strstr(inside.holds, "tmpfs") != NULL, "%s: who can mount has a tmpfs", who);
+		}
+	}
 	ok(inside.own_folder, "%s: the worker can use its own folder", who);
 	bool seccomp = strstr(inside.holds, "no-seccomp") == NULL;
 	for (size_t i = 0; i < PROBES; i++) {

@@ -117,6 +117,9 @@ static void test_order(void)
 	is_int(scan.status, INSPECT_VIRUS_LIMIT, "does not wipe it out");
 	ok(!clamav_scan_part(&scan, any, "x"), "something found ends it");
 	is_int(scan.status, INSPECT_VIRUS_FOUND, "and counts more");
+	clamav_scan_part(&scan, message_zip(arena, "zeros", zeros), NULL);
+	is_int(scan.status, INSPECT_VIRUS_FOUND, "than a limit behind it");
+	is_text(scan.name, "Test.Any.UNOFFICIAL", "its name stays");
 	ok(clamav_scan_part(&scan, (struct slice){NULL, 0}, NULL) || scan.status == INSPECT_VIRUS_FOUND, "an empty part");
 }
 

@@ -13,6 +13,8 @@ my @held;
 while (my $client = $server->accept) {
     my $command = '';
     $client->sysread($command, 1024);
+    # Behind zFILDES and its NUL comes a byte with the descriptor: an answer before it would be a hangup to the client.
+    $client->sysread($command, 1, length $command) if $command eq "zFILDES\0";
     my $text = $command =~ /^zVERSION/ ? $version : $answer;
     if ($text eq 'silence') { push @held, $client }
     elsif ($text eq 'endless') { $client->syswrite('x' x 1000) for 1 .. 10; push @held, $client }
