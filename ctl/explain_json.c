@@ -17,9 +17,8 @@ static void put(json_t *object, const char *key, json_t *value)
 	json_object_set_new(object, key, value);
 }
 
-static json_t *json_spf(struct session *session)
+static json_t *json_spf(struct session *session, const struct spf_verdict *spf)
 {
-	const struct spf_verdict *spf = &session->spf;
 	json_t *object = json_object();
 	put(object, "result", json_string(auth_result_name(spf->result)));
 	put(object, "domain", json_text(session, spf->domain));
@@ -145,7 +144,8 @@ void explain_json(struct session *session, const char *file, FILE *out)
 	put(object, "action", json_string(verdict_action_name(session->verdict.action)));
 	put(object, "reply", json_reply(session));
 	put(object, "direction", json_string(direction_name(session->direction)));
-	put(object, "spf", json_spf(session));
+	put(object, "spf", json_spf(session, &session->spf));
+	put(object, "spf_helo", json_spf(session, &session->spf_helo));
 	put(object, "dkim", json_dkim(session));
 	put(object, "dmarc", json_dmarc(session));
 	put(object, "authres", json_text(session, session->authres));

@@ -30,23 +30,31 @@ static void print_wrapped(FILE *out, const char *text, int indent, int column)
 	fputc('\n', out);
 }
 
-static const char *spf_text(struct session *session)
+static void spf_add(struct strbuf *text, const struct spf_verdict *spf)
 {
-	const struct spf_verdict *spf = &session->spf;
-	struct strbuf text;
-	strbuf_init(&text, session->arena);
-	strbuf_printf(&text, "%s", auth_result_name(spf->result));
+	strbuf_add_text(text, auth_result_name(spf->result));
 	if (spf->domain[0] != '\0') {
-		strbuf_printf(&text, " for %s%s", spf->domain, spf->scope == SPF_SCOPE_HELO ? " (HELO)" : "");
+		strbuf_printf(text, " for %s%s", spf->domain, spf->scope == SPF_SCOPE_HELO ? " (HELO)" : "");
 	}
 	if (spf->mechanism != NULL) {
-		strbuf_printf(&text, ", by \"%s\"", spf->mechanism);
+		strbuf_printf(text, ", by \"%s\"", spf->mechanism);
 	}
 	if (spf->problem != NULL) {
-		strbuf_printf(&text, ": %s", spf->problem);
+		strbuf_printf(text, ": %s", spf->problem);
 	}
 	if (spf->explanation != NULL) {
-		strbuf_printf(&text, "; the domain says: %s", spf->explanation);
+		strbuf_printf(text, "; the domain says: %s", spf->explanation);
+	}
+}
+
+static const char *spf_text(struct session *session)
+{
+	struct strbuf text;
+	strbuf_init(&text, session->arena);
+	spf_add(&text, &session->spf);
+	if (session->spf_helo_checked) {
+		strbuf_add_text(&text, "; HELO: ");
+		spf_add(&text, &session->spf_helo);
 	}
 	return text.data;
 }

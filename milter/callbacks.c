@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -215,6 +216,11 @@ static sfsistat on_mail(SMFICTX *ctx, char **arguments)
 	}
 	transaction_begin(connection);
 	session_mail(connection->session, arguments[0], macro(ctx, "{auth_authen}"), macro(ctx, "i"), 0);
+	for (size_t i = 1; arguments[i] != NULL; i++) {
+		if (strcasecmp(arguments[i], "SMTPUTF8") == 0) {
+			session_smtputf8(connection->session);
+		}
+	}
 	return go_on(connection, SMFIP_NR_MAIL);
 }
 

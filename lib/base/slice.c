@@ -192,6 +192,29 @@ static size_t utf8_length(struct slice text)
 	return overlong || surrogate || too_large || c1_control ? 0 : n;
 }
 
+bool slice_is_ascii(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if ((unsigned char)text.data[i] >= 0x80) {
+			return false;
+		}
+	}
+	return true;
+}
+
+bool slice_is_utf8(struct slice text)
+{
+	for (size_t i = 0; i < text.len;) {
+		struct slice rest = {text.data + i, text.len - i};
+		size_t n = (unsigned char)rest.data[0] < 0x80 ? 1 : utf8_length(rest);
+		if (n == 0) {
+			return false;
+		}
+		i += n;
+	}
+	return true;
+}
+
 char *text_escape(struct arena *arena, struct slice text, const char *also, bool utf8, size_t max)
 {
 	struct strbuf out;

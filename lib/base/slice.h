@@ -43,6 +43,9 @@ size_t slice_find(struct slice text, char c, size_t from);
 /* Decimal digits only, at most `max`; false when empty, other bytes, or too large. */
 bool slice_to_uint(struct slice text, unsigned long long max, unsigned long long *value_r);
 
+bool slice_is_ascii(struct slice text); /* no byte over 0x7f */
+bool slice_is_utf8(struct slice text);  /* ASCII, and well-formed UTF-8 (RFC 3629) without C1 controls */
+
 char *slice_dup(struct arena *arena, struct slice text);       /* with a final NUL */
 char *slice_dup_lower(struct arena *arena, struct slice text); /* ASCII letters made small */
 

@@ -31,6 +31,7 @@ void authres_begin(struct authres *authres, struct arena *arena, const char *aut
 	strbuf_add_text(&authres->text, authserv_id);
 	authres->methods = 0;
 	authres->line = sizeof "Authentication-Results: " + authres->text.len;
+	authres->utf8 = false;
 }
 
 /* One word with a blank, or a fold where the line would be too long, in front. */
@@ -54,7 +55,7 @@ static void authres_comment(struct authres *authres, const char *comment)
 	size_t max = strnlen(comment, COMMENT_MAX);
 	char *text = arena_memdup(authres->text.arena, comment, max);
 	for (char *c = text; *c != '\0'; c++) {
-		if (*c == '(' || *c == ')' || *c == '\\' || *c < ' ' || *c == 127) {
+		if (*c == '(' || *c == ')' || *c == '\\' || (unsigned char)*c < ' ' || (unsigned char)*c >= 127) {
 			*c = *c == '(' || *c == ')' ? '\'' : '?';
 		}
 	}
@@ -69,39 +70,44 @@ static void authres_comment(struct authres *authres, const char *comment)
 static bool is_token(const char *text)
 {
 	for (const char *c = text; *c != '\0'; c++) {
-		if (*c <= ' ' || *c >= 127 || strchr("()<>@,;:\\\"/[]?=", *c) != NULL) {
+		if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 127 || strchr("()<>@,;:\\\"/[]?=", *c) != NULL) {
 			return false;
 		}
 	}
 	return text[0] != '\0';
 }
 
-/* [ local-part ] "@" domain-name of RFC 8601 2.2 where both are free of what needs quotes. */
-static bool is_mailbox(const char *text)
+/* [ local-part ] "@" domain-name of RFC 8601 2.2 where both are free of what needs quotes; UTF-8 in the local part as
+ * in RFC 6532 3.2. */
+static bool is_mailbox(const char *text, bool utf8)
 {
 	const char *at = strrchr(text, '@');
 	if (at == NULL || !is_token(at + 1)) {
 		return false;
 	}
 	for (const char *c = text; c < at; c++) {
-		if (*c <= ' ' || *c >= 127 || strchr("()<>@,;:\\\"[]", *c) != NULL) {
+		unsigned char byte = (unsigned char)*c;
+		if (byte <= ' ' || byte == 127 || (byte > 127 && !utf8) || strchr("()<>@,;:\\\"[]", *c) != NULL) {
 			return false;
 		}
 	}
 	return true;
 }
 
-/* The value as it stands, or as a quoted string; controls and 8-bit bytes are dropped (UTF-8 stays: RFC 6532). */
-static const char *authres_value(struct arena *arena, const char *value)
+/* The value as it stands, or as a quoted string. */
+static const char *authres_value(const struct authres *authres, const char *value)
 {
-	if (is_token(value) || is_mailbox(value)) {
+	struct arena *arena = authres->text.arena;
+	bool utf8 = authres->utf8 && slice_is_utf8(slice_from(value));
+	if (is_token(value) || is_mailbox(value, utf8)) {
 		return value;
 	}
 	struct strbuf out;
 	strbuf_init(&out, arena);
 	strbuf_add_char(&out, '"');
 	for (const char *c = value; *c != '\0'; c++) {
-		if ((unsigned char)*c >= ' ' && *c != 127) {
+		unsigned char byte = (unsigned char)*c;
+		if (byte >= ' ' && (byte < 127 || (byte > 127 && utf8))) {
 			if (*c == '"' || *c == '\\') {
 				strbuf_add_char(&out, '\\');
 			}
@@ -126,14 +132,14 @@ void authres_method(struct authres *authres, const char *method, enum auth_resul
 		authres_comment(authres, comment);
 	}
 	if (reason != NULL) {
-		authres_word(authres, arena_printf(arena, "reason=%s", authres_value(arena, reason)));
+		authres_word(authres, arena_printf(arena, "reason=%s", authres_value(authres, reason)));
 	}
 }
 
 void authres_property(struct authres *authres, const char *ptype, const char *property, const char *value)
 {
 	struct arena *arena = authres->text.arena;
-	authres_word(authres, arena_printf(arena, "%s.%s=%s", ptype, property, authres_value(arena, value)));
+	authres_word(authres, arena_printf(arena, "%s.%s=%s", ptype, property, authres_value(authres, value)));
 }
 
 const char *authres_finish(struct authres *authres)

@@ -18,11 +18,13 @@ enum auth_result {
 const char *auth_result_name(enum auth_result result); /* "temperror" */
 
 /* Writer. Begin with the authserv-id, add methods with their properties, finish. Values are quoted where the grammar
- * asks for it, comments are made safe; bytes that cannot stand in a header are dropped. */
+ * asks for it, comments are made safe; bytes that cannot stand in a header are dropped, a value's 8-bit ones too unless
+ * it is UTF-8 and `utf8` is set. */
 struct authres {
 	struct strbuf text;
 	unsigned methods;
 	size_t line; /* bytes since the last fold */
+	bool utf8;   /* values may be UTF-8: in an internationalized message alone (RFC 6532). Set after begin */
 };
 void authres_begin(struct authres *authres, struct arena *arena, const char *authserv_id);
 void authres_method(struct authres *authres, const char *method, enum auth_result result, const char *comment,

@@ -105,6 +105,7 @@ void session_helo(struct session *session, const char *helo)
 	size_t n = strnlen(helo, sizeof session->helo - 1);
 	memcpy(session->helo, helo, n);
 	session->helo[n] = '\0';
+	session->helo_count++;
 	pipeline_advance(session, PHASE_HELO);
 	lookups_mark(session->lookups);
 }
@@ -145,8 +146,11 @@ static void transaction_reset(struct session *session)
 	session->mail_from = (struct address){"", "", ""};
 	session->recipients = NULL;
 	session->recipient_count = session->recipient_capacity = 0;
-	session->spf_known = session->keys_known = session->inspected = session->dmarc_known = false;
-	session->spf = (struct spf_verdict){.result = AUTH_NONE, .domain = ""};
+	session->smtputf8 = false;
+	session->spf_known = session->spf_helo_known = session->spf_helo_checked = session->keys_known = false;
+	session->inspected = session->dmarc_known = false;
+	session->spf = session->spf_helo = (struct spf_verdict){.result = AUTH_NONE, .domain = ""};
+	session->spf_helo.scope = SPF_SCOPE_HELO;
 	session->keys.count = session->keys.ignored = 0;
 	session->author = (struct author){.status = AUTHOR_NO_FROM, .address = {"", "", ""}};
 	session->pool_result = POOL_OK;
@@ -156,6 +160,7 @@ static void transaction_reset(struct session *session)
 	session->finding_count = 0;
 	session->edits = NULL;
 	session->edit_count = session->edit_capacity = 0;
+	session->wake_at = 0;
 	memset(session->stage_ns, 0, sizeof session->stage_ns);
 	session->verdict = (struct verdict){.action = VERDICT_ACCEPT};
 	session->elapsed_ns = 0;
@@ -186,6 +191,11 @@ void session_mail(struct session *session, const char *path, const char *auth_us
 	session->direction = outbound ? DIRECTION_OUTBOUND : DIRECTION_INBOUND;
 	address_parse_path(session->arena, path, &session->mail_from);
 	pipeline_advance(session, PHASE_MAIL);
+}
+
+void session_smtputf8(struct session *session)
+{
+	session->smtputf8 = true;
 }
 
 void session_queue_id(struct session *session, const char *queue_id)

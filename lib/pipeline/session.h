@@ -46,6 +46,7 @@ struct session {
 	struct ip client;         /* IP_UNKNOWN: explain without --client */
 	const char *client_name;  /* verified by the MTA, "" or "[192.0.2.1]" when it has none */
 	char helo[SESSION_HELO_SIZE]; /* the last one */
+	unsigned helo_count;          /* how many there were */
 	const char *authserv_id;
 	const char *tls_version, *tls_cipher; /* "": no TLS */
 
@@ -55,6 +56,7 @@ struct session {
 	const char *auth_user;   /* "": not authenticated */
 	char support_id[16];
 	enum direction direction;
+	bool smtputf8; /* an internationalized message (RFC 6531): its header may hold UTF-8 */
 	struct address mail_from;
 	struct recipient *recipients;
 	size_t recipient_count, recipient_capacity;
@@ -62,8 +64,10 @@ struct session {
 	enum message_status message_status; /* the first trouble, MESSAGE_OK so far */
 
 	/* What stages found out */
-	bool spf_known, keys_known, inspected, dmarc_known;
-	struct spf_verdict spf;   /* valid when spf_known and direction inbound */
+	bool spf_known, spf_helo_known, keys_known, inspected, dmarc_known;
+	bool spf_helo_checked;  /* HELO was checked beside MAIL FROM: spf_helo says more than spf */
+	struct spf_verdict spf; /* of MAIL FROM; valid when spf_known and direction inbound */
+	struct spf_verdict spf_helo; /* of HELO, likewise; for the null path a copy of spf, which is HELO's then */
 	struct dkim_keys keys;
 	struct author author;
 	enum pool_result pool_result; /* valid when inspected */
@@ -78,6 +82,7 @@ struct session {
 	uint64_t stage_ns[SESSION_MAX_STAGES];  /* time in hooks of stages[i], by stage */
 	uint32_t stages_done;                   /* bit i: stages[i] is done in this phase */
 	uint64_t deadline;                      /* monotonic, of the verdict; set at session_end() */
+	uint64_t wake_at;                       /* monotonic: a pending stage wants to be called by then; 0: none does */
 	struct verdict verdict;                 /* common verdict, after session_end() */
 	uint64_t elapsed_ns;                    /* of session_end() */
 };
@@ -92,6 +97,7 @@ void session_tls(struct session *session, const char *version, const char *ciphe
 
 /* path as libmilter gives it, "<a@b>". auth_user and queue_id may be NULL. now 0: the clock. */
 void session_mail(struct session *session, const char *path, const char *auth_user, const char *queue_id, uint64_t now);
+void session_smtputf8(struct session *session);                       /* MAIL had the parameter SMTPUTF8 */
 void session_queue_id(struct session *session, const char *queue_id); /* as soon as the MTA tells it; NULL: no news */
 enum session_rcpt_result { SESSION_RCPT_OK, SESSION_RCPT_TOO_MANY };
 enum session_rcpt_result session_rcpt(struct session *session, const char *path);

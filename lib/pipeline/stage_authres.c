@@ -26,14 +26,38 @@ static size_t authres_remove_forged(struct session *session)
 	return removed;
 }
 
+/* A domain with U-labels is shown in A-labels, which are good in any message. A local part in UTF-8 can only stand in
+ * an internationalized one; elsewhere the domain alone is given, as RFC 8601 2.2 allows. */
+static const char *authres_mailfrom(const struct session *session)
+{
+	const struct address *address = &session->mail_from;
+	if (slice_is_ascii(slice_from(address->text)) || address->domain[0] == '\0') {
+		return address->text;
+	}
+	struct slice local = slice_from(address->local);
+	bool shown = slice_is_ascii(local) || (session->smtputf8 && slice_is_utf8(local));
+	return shown ? arena_printf(session->arena, "%s@%s", address->local, address->domain) : address->domain;
+}
+
+/* HELO as it was said, but in A-labels. */
+static const char *authres_helo(const struct session *session, const struct spf_verdict *spf)
+{
+	bool said = slice_is_ascii(slice_from(session->helo)) || spf->domain[0] == '\0';
+	return said ? session->helo : spf->domain;
+}
+
 static void authres_add_spf(struct session *session, struct authres *authres)
 {
 	const struct spf_verdict *spf = &session->spf;
 	authres_method(authres, "spf", spf->result, spf->problem, NULL);
 	if (spf->scope == SPF_SCOPE_HELO || session->mail_from.text[0] == '\0') {
-		authres_property(authres, "smtp", "helo", session->helo);
+		authres_property(authres, "smtp", "helo", authres_helo(session, spf));
 	} else {
-		authres_property(authres, "smtp", "mailfrom", session->mail_from.text);
+		authres_property(authres, "smtp", "mailfrom", authres_mailfrom(session));
+	}
+	if (session->spf_helo_checked) {
+		authres_method(authres, "spf", session->spf_helo.result, session->spf_helo.problem, NULL);
+		authres_property(authres, "smtp", "helo", authres_helo(session, &session->spf_helo));
 	}
 }
 
@@ -79,7 +103,8 @@ static enum stage_progress authres_end(struct session *session, const void *sett
 	(void)settings;
 	bool spf = pipeline_runs(session, &stage_spf);
 	bool dmarc = pipeline_runs(session, &stage_dmarc) && session->message != NULL;
-	if ((spf && !session->spf_known) || !session->inspected || (dmarc && !session->dmarc_known)) {
+	if ((spf && !(session->spf_known && session->spf_helo_known)) || !session->inspected ||
+	    (dmarc && !session->dmarc_known)) {
 		return STAGE_PENDING;
 	}
 	size_t removed = authres_remove_forged(session);
@@ -88,6 +113,7 @@ static enum stage_progress authres_end(struct session *session, const void *sett
 	}
 	struct authres authres;
 	authres_begin(&authres, session->arena, session->authserv_id);
+	authres.utf8 = session->smtputf8;
 	if (spf) {
 		authres_add_spf(session, &authres);
 	}

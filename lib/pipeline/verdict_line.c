@@ -77,6 +77,9 @@ const char *verdict_line(struct session *session)
 	if (session->spf_known) {
 		strbuf_printf(&line, " spf=%s", auth_result_name(session->spf.result));
 	}
+	if (session->spf_helo_checked) {
+		strbuf_printf(&line, " spf_helo=%s", auth_result_name(session->spf_helo.result));
+	}
 	line_dkim(session, &line);
 	if (session->dmarc_known) {
 		line_text(session, &line, "dmarc",
