@@ -244,7 +244,7 @@ bool spf_term_is_open(const struct spf_term *term, enum ip_family family)
 	case SPF_TERM_MX:
 		return (family != IP_V6 && term->prefix4 < OPEN_PREFIX4) || (family != IP_V4 && term->prefix6 < OPEN_PREFIX6);
 	case SPF_TERM_EXISTS:
-		return memchr(term->domain.data, '%', term->domain.len) == NULL;
+		return !spf_macro_varies(term->domain);
 	case SPF_TERM_INCLUDE:
 	case SPF_TERM_PTR:
 		break;
