@@ -1,5 +1,6 @@
 #include "inspect/dkim_verify.h"
 
+#include "inspect/dkim_utf8.h"
 #include "lib/mail/domain.h"
 #include "lib/mail/header.h"
 #include "lib/mail/taglist.h"
@@ -136,10 +137,30 @@ static bool list_has(struct slice list, const char *word)
 	return false;
 }
 
+static int hex_digit(char c)
+{
+	const char *digit = c == '\0' ? NULL : strchr("0123456789abcdef", ascii_lower(c));
+	return digit == NULL ? -1 : (int)(digit - "0123456789abcdef");
+}
+
+/* dkim-quoted-printable (RFC 6376 2.11) undone. */
+static struct slice unquote(struct arena *arena, struct slice text)
+{
+	char *out = arena_alloc(arena, text.len + 1);
+	size_t n = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		int high = text.data[i] == '=' && i + 2 < text.len ? hex_digit(text.data[i + 1]) : -1;
+		int low = high < 0 ? -1 : hex_digit(text.data[i + 2]);
+		out[n++] = low < 0 ? text.data[i] : (char)(high * 16 + low);
+		i += low < 0 ? 0 : 2;
+	}
+	return (struct slice){out, n};
+}
+
 /* i= must be in the domain of d= (RFC 6376 3.5), or be it where the key says t=s. */
 static bool identity_fits(struct run *run, size_t i, bool same)
 {
-	struct slice identity = tag_text(run, i, "i");
+	struct slice identity = unquote(run->arena, tag_text(run, i, "i"));
 	if (identity.len == 0) {
 		return true;
 	}
@@ -249,6 +270,69 @@ static void run_open(struct run *run, const struct headers *headers)
 		b.len = b.len > 8 ? 8 : b.len;
 		run->results[i].b = clean(run->arena, b);
 		screen(run, i);
+	}
+}
+
+static uint64_t tag_number(struct run *run, size_t i, const char *name, uint64_t fallback)
+{
+	unsigned long long value;
+	return slice_to_uint(tag_text(run, i, name), TIME_MAX, &value) ? value : fallback;
+}
+
+/* t= and x= (RFC 6376 3.5) at the request's time. */
+static bool is_timely(struct run *run, size_t i)
+{
+	if (tag_number(run, i, "t", 0) > run->now + CLOCK_DRIFT) {
+		settle(run, i, AUTH_POLICY, "the signature is from the future");
+		return false;
+	}
+	if (tag_number(run, i, "x", UINT64_MAX) < run->now) {
+		settle(run, i, AUTH_POLICY, "the signature has expired");
+		return false;
+	}
+	return true;
+}
+
+static bool is_long_enough(struct run *run, size_t i)
+{
+	const struct inspect_signature *result = &run->results[i];
+	bool rsa = slice_starts_nocase(slice_from(result->algorithm), SLICE_LITERAL("rsa"));
+	if (rsa && result->key_bits < KEY_BITS_MIN) {
+		settle(run, i, AUTH_POLICY, "the key is shorter than 1024 bits");
+		return false;
+	}
+	return true;
+}
+
+/* libopendkim takes no message with a signature that is not ASCII, and does not undo the quoting of a domain in i=. */
+static bool library_refuses(struct run *run, size_t i)
+{
+	for (size_t k = 0; k < run->keys->count; k++) {
+		if (run->fields[k] != NULL && !slice_is_ascii(run->fields[k]->value)) {
+			return true;
+		}
+	}
+	struct slice identity = tag_text(run, i, "i");
+	const char *at = memrchr(identity.data, '@', identity.len);
+	return at != NULL && memchr(at, '=', (size_t)(identity.data + identity.len - at)) != NULL;
+}
+
+static void verify_utf8(struct run *run, const struct headers *headers)
+{
+	for (size_t i = 0; i < run->keys->count; i++) {
+		if (run->settled[i] || run->fields[i] == NULL || !library_refuses(run, i)) {
+			continue;
+		}
+		const char *problem;
+		struct dkim_utf8 signature = {.headers = headers,
+		                              .body = run->body,
+		                              .field = run->fields[i],
+		                              .tags = &run->tags[i],
+		                              .key = run->keys->items[i].text};
+		enum auth_result result = dkim_utf8_verify(run->arena, &signature, &run->results[i].key_bits, &problem);
+		if (result != AUTH_PASS || (is_long_enough(run, i) && is_timely(run, i))) {
+			settle(run, i, result, problem);
+		}
 	}
 }
 
@@ -395,26 +479,6 @@ static bool covers_body(struct run *run, DKIM *dkim, DKIM_SIGINFO *info)
 	return limit < 0 || (uint64_t)limit >= canonical_length(run->body, body == DKIM_CANON_RELAXED);
 }
 
-static uint64_t tag_number(struct run *run, size_t i, const char *name, uint64_t fallback)
-{
-	unsigned long long value;
-	return slice_to_uint(tag_text(run, i, name), TIME_MAX, &value) ? value : fallback;
-}
-
-/* t= and x= (RFC 6376 3.5) at the request's time. */
-static bool is_timely(struct run *run, size_t i)
-{
-	if (tag_number(run, i, "t", 0) > run->now + CLOCK_DRIFT) {
-		settle(run, i, AUTH_POLICY, "the signature is from the future");
-		return false;
-	}
-	if (tag_number(run, i, "x", UINT64_MAX) < run->now) {
-		settle(run, i, AUTH_POLICY, "the signature has expired");
-		return false;
-	}
-	return true;
-}
-
 static void judge(struct run *run, DKIM *dkim, size_t i, DKIM_SIGINFO *info)
 {
 	struct inspect_signature *result = &run->results[i];
@@ -424,9 +488,7 @@ static void judge(struct run *run, DKIM *dkim, size_t i, DKIM_SIGINFO *info)
 		judge_error(run, i, info);
 		return;
 	}
-	bool rsa = slice_starts_nocase(slice_from(result->algorithm), SLICE_LITERAL("rsa"));
-	if (rsa && result->key_bits < KEY_BITS_MIN) {
-		settle(run, i, AUTH_POLICY, "the key is shorter than 1024 bits");
+	if (!is_long_enough(run, i)) {
 		return;
 	}
 	if (!covers_body(run, dkim, info)) {
@@ -494,6 +556,7 @@ void dkim_verify_message(struct slice message, const struct dkim_keys *keys, uin
 		settle_rest(run, AUTH_PERMERROR, problem);
 	}
 	run->body = (struct slice){message.data + body, message.len - body};
+	verify_utf8(run, &headers);
 	if (!all_settled(run)) {
 		run_library(run, &headers);
 	}
