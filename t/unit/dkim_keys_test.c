@@ -59,6 +59,19 @@ static void test_collect(void)
 	    {" d=exa..mple; s=sel", ""},
 	    {" d=example.com; s=sel; d=evil.example", ""},
 	    {" d=example.com; s=sel; nonsense", ""},
+	    {" d=b\xc3\xbc"
+	     "cher.example; s=s\xc3\xbc"
+	     "ch",
+	     "xn--sch-hoa._domainkey.xn--bcher-kva.example"},
+	    {" d=B\r\n U\xcc\x88"
+	     "CHER.example; s=sel",
+	     "sel._domainkey.xn--bcher-kva.example"},
+	    {" d=b\xfc"
+	     "cher.example; s=sel",
+	     ""},
+	    {" d=example.com; s=a\xe2\x80\x8d"
+	     "b",
+	     ""},
 	    {"", ""},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -37,6 +37,54 @@ static void test_domains(struct arena *arena)
 		{"B\xc3\x9c" "CHER.example", "xn--bcher-kva.example"},
 		{"XN--BCHER-KVA.example", "xn--bcher-kva.example"},
 		{"fa\xc3\x9f.example", "xn--fa-hia.example"},
+		/* one name in its many forms (UTS 46): NFD, capitals, full width, other dots */
+		{"bu\xcc\x88" "cher.example", "xn--bcher-kva.example"},
+		{"BU\xcc\x88" "CHER.EXAMPLE", "xn--bcher-kva.example"},
+		{"b\xc3\xbc" "cher\xe3\x80\x82" "example", "xn--bcher-kva.example"},
+		{"b\xc3\xbc" "cher\xef\xbc\x8e" "example", "xn--bcher-kva.example"},
+		{"b\xc3\xbc" "cher\xef\xbd\xa1" "example", "xn--bcher-kva.example"},
+		{"example\xe3\x80\x82" "com\xe3\x80\x82", "example.com"},
+		{"\xef\xbd\x85\xef\xbd\x98\xef\xbd\x81mple.com", "example.com"},
+		{"exam\xc2\xadple.com", "example.com"}, /* a soft hyphen is not shown, and nothing */
+		{"\xe2\x91\xa0.example", "1.example"},
+		{"xn--bcher-kva.b\xc3\xbc" "cher", "xn--bcher-kva.xn--bcher-kva"},
+		{"a_b.b\xc3\xbc" "cher", "a_b.xn--bcher-kva"},
+		/* non-transitional: sharp s and final sigma are letters of their own */
+		{"\xce\xb2\xcf\x8c\xce\xbb\xce\xbf\xcf\x82.example", "xn--nxasmm1c.example"},
+		{"\xce\xb2\xcf\x8c\xce\xbb\xce\xbf\xcf\x83.example", "xn--nxasmq6b.example"},
+		/* joiners where the script wants them (RFC 5892 A.1, A.2) and where not; right to left (RFC 5893) */
+		{"\xd9\x86\xd8\xa7\xd9\x85\xd9\x87\xe2\x80\x8c\xd8\xa7\xdb\x8c.example", "xn--mgba3gch31f060k.example"},
+		{"\xe0\xa4\x95\xe0\xa5\x8d\xe2\x80\x8d\xe0\xa4\xb7.example", "xn--11b2ezcw70k.example"},
+		{"a\xe2\x80\x8d" "b.example", NULL},
+		{"a\xe2\x80\x8c" "b.example", NULL},
+		{"\xd7\x90\xd7\x91.example", "xn--4dbc.example"},
+		{"\xd7\x90\xd7\x91" "a.example", NULL},
+		{"1\xd7\x90.example", NULL},
+		{"\xc3\xa9\xe2\x80\xae" "x.example", NULL},
+		/* another script is another name, not a mistake: Cyrillic a in "apple" */
+		{"\xd0\xb0pple.example", "xn--pple-43d.example"},
+		/* what IDNA does not allow, and what becomes something else than a name */
+		{"\xe2\x98\x83.example", NULL},
+		{"\xcc\x88" "a.example", NULL},
+		{"b\xc3\xbc-.example", NULL},
+		{"ab--\xc3\xbc.example", NULL},
+		{"b\xc3\xbc cher.example", NULL},
+		{"b\xc3\xbc@cher.example", NULL},
+		{"\xe2\x84\x80.example", NULL},                 /* a/c */
+		{"example.com\xef\xbc\x8f" "b\xc3\xbc", NULL}, /* full-width slash */
+		{"\xe2\x80\x8b.example", NULL},                 /* nothing, and a dot */
+		{"b\xc3\xbc" "cher..example", NULL},
+		{"b\xc3\xbc" "cher.example.\xe3\x80\x82", NULL},
+		/* A-labels in ASCII are names as they stand, decodable or not; beside U-labels they must be real ones */
+		{"xn--a.example", "xn--a.example"},
+		{"xn--a.b\xc3\xbc" "cher", NULL},
+		{"xn--b\xc3\xbc" "cher.example", NULL},
+		/* no UTF-8: cut off, overlong, a surrogate, Latin-1 */
+		{"b\xc3", NULL},
+		{"\xc0\xae.example", NULL},
+		{"\xe0\x80\xae.example", NULL},
+		{"\xed\xa0\x80.example", NULL},
+		{"b\xfc" "cher.example", NULL},
 		{"a..b", NULL},
 		{".a", NULL},
 		{"", NULL},
@@ -54,6 +102,16 @@ static void test_domains(struct arena *arena)
 	ok(domain_canonical(arena, slice_from(arena_printf(arena, "%sa", label63))) == NULL, "a label of 64");
 	ok(domain_canonical(arena, slice_from(arena_printf(arena, "%s.%s.%s.%s", label63, label63, label63, label63))) == NULL,
 	   "255 bytes are too many");
+	struct strbuf many;
+	strbuf_init(&many, arena);
+	for (int i = 0; i < 60; i++) {
+		strbuf_add_text(&many, "\xc3\xbc");
+	}
+	ok(domain_canonical(arena, slice_from(many.data)) == NULL, "a U-label whose A-label is over 63");
+	for (int i = 0; i < 3000; i++) {
+		strbuf_add_text(&many, ".\xc3\xbc");
+	}
+	ok(domain_canonical(arena, slice_from(many.data)) == NULL, "3,000 U-labels");
 	is_int((long long)domain_labels("a.b.c"), 3, "labels");
 	is_text(domain_last_labels("a.b.c", 2), "b.c", "the last two labels");
 	is_text(domain_parent("a.b"), "b", "parent");
@@ -162,6 +220,15 @@ static void test_authors(struct arena *arena)
 		{"(unclosed a@b.example", AUTHOR_MALFORMED, ""},
 		{"a@b_c.example", AUTHOR_OK, "b_c.example"},
 		{"a@b\xc3\xbc" "cher.example", AUTHOR_OK, "xn--bcher-kva.example"},
+		{"M\xc3\xbcller <m\xc3\xbcller@b\xc3\xbc" "cher.example>", AUTHOR_OK, "xn--bcher-kva.example"},
+		{"a@b\xc3\xbc" "cher.example, c@xn--bcher-kva.example", AUTHOR_OK, "xn--bcher-kva.example"},
+		{"\"m\xc3\xbc@x.example\"@b\xc3\xbc" "cher\xe3\x80\x82" "example", AUTHOR_OK, "xn--bcher-kva.example"},
+		{"a@b\xc3\xbc" "cher.example, c@bucher.example", AUTHOR_MANY_DOMAINS, "xn--bcher-kva.example"},
+		{"a@exam\xe2\x80\x8dple.com", AUTHOR_MALFORMED, ""},
+		{"a@b\xfc" "cher.example", AUTHOR_MALFORMED, ""},
+		{"a@b.example, c@\xe2\x98\x83.example", AUTHOR_MALFORMED, "b.example"},
+		{"a\xef\xbc\xa0" "b.example", AUTHOR_MALFORMED, ""}, /* a full-width @ is none */
+		{"a@b.example\xef\xbc\xa0" "c.example", AUTHOR_MALFORMED, ""},
 		{"a", AUTHOR_MALFORMED, ""},
 		{"a@", AUTHOR_MALFORMED, ""},
 		{"@b.example", AUTHOR_MALFORMED, ""},
@@ -206,6 +273,8 @@ static void test_paths(struct arena *arena)
 		{"<a@[192.0.2.1]>", "a@[192.0.2.1]", "", true},
 		{"<a@b..c>", "a@b..c", "", true},
 		{"<a@b.example", "", "", false},
+		{"<m\xc3\xbcller@b\xc3\xbc" "cher.example>", "m\xc3\xbcller@b\xc3\xbc" "cher.example", "xn--bcher-kva.example", true},
+		{"<m\xfc@b\xfc" "cher.example>", "m\xfc@b\xfc" "cher.example", "", true},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct address address;
@@ -295,6 +364,31 @@ static void test_authres(struct arena *arena)
 		bounded = bounded && line.len <= 78;
 	}
 	ok(bounded, "no line over 78");
+}
+
+/* UTF-8 in values is for internationalized messages alone (RFC 8601 2.2, RFC 6532). */
+static void test_authres_utf8(struct arena *arena)
+{
+	static const struct {
+		const char *value, *ascii, *utf8;
+	} rows[] = {
+		{"m\xc3\xbcller@b.example", "\"mller@b.example\"", "m\xc3\xbcller@b.example"},
+		{"\"m \xc3\xbc\"@b.example", "\"\\\"m \\\"@b.example\"", "\"\\\"m \xc3\xbc\\\"@b.example\""},
+		{"m\xfc@b.example", "\"m@b.example\"", "\"m@b.example\""},           /* Latin-1 */
+		{"m\xc2\x85@b.example", "\"m@b.example\"", "\"m@b.example\""},      /* a line break of C1 */
+		{"m\xc3\xbc;x=y@b.example", "\"m;x=y@b.example\"", "\"m\xc3\xbc;x=y@b.example\""},
+		{"a@b.example", "a@b.example", "a@b.example"},
+	};
+	for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) {
+		struct authres authres;
+		authres_begin(&authres, arena, "mx");
+		authres.utf8 = i % 2 == 1;
+		authres_method(&authres, "spf", AUTH_PASS, "\xc3\xbc", NULL);
+		authres_property(&authres, "smtp", "mailfrom", rows[i / 2].value);
+		is_text(authres_finish(&authres),
+		        arena_printf(arena, "mx;\n\tspf=pass (?\?) smtp.mailfrom=%s", i % 2 == 1 ? rows[i / 2].utf8 : rows[i / 2].ascii),
+		        authres.utf8 ? "in an internationalized message" : "in any other");
+	}
 }
 
 /* What is behind the descriptor. */
@@ -423,6 +517,7 @@ int main(void)
 	test_paths(arena);
 	test_taglists(arena);
 	test_authres(arena);
+	test_authres_utf8(arena);
 	test_message(arena);
 	test_full_disk(arena);
 	test_load(arena);
