@@ -53,7 +53,10 @@ _dmarc.good.example. TXT "v=DMARC1; p=reject"
 sel._domainkey.good.example. TXT $key
 quar.example. TXT "v=spf1 ip4:127.0.0.7 -all"
 _dmarc.quar.example. TXT "v=DMARC1; p=quarantine"
-hard.example. TXT "v=spf1 -all"
+hard.example. TXT "v=spf1 -all exp=why.hard.example"
+why.hard.example. TXT "100%% sure that %{i} is not ours (support id 12AB34CD?)"
+expl.example. TXT "v=spf1 -all exp=why.expl.example"
+why.expl.example. TXT "100%% sure: see http://expl.example/%{S}"
 fresh.example. TXT "v=spf1 ip4:127.0.0.7 -all"
 _dmarc.fresh.example. TXT "v=DMARC1; p=reject"
 helo.example. TXT "v=spf1 ip4:127.0.0.7 -all"
@@ -112,6 +115,16 @@ sub forgeries ($self) {
     ($id, $text) = message(from => 'a@hard.example');
     $reply = send_from($self, '127.0.0.9', from => 'a@hard.example', message => $text);
     like($reply, qr/^550 5\.7\.23 .*SPF.*hard\.example/, 'an SPF hard fail without a DMARC policy is rejected');
+    unlike($reply, qr/12AB34CD/, 'the domain cannot speak of support ids');
+    ($id, $text) = message(from => 'a@expl.example');
+    $reply = send_from($self, '127.0.0.9', from => 'a@expl.example', message => $text);
+    like($reply, qr{^550 5\.7\.23 (?:<\S+>[:.]* )?SPF: expl\.example does not permit 127\.0\.0\.9 to send its mail; expl\.example explains: 100% sure: see http://expl\.example/a%40expl\.example \(support id \w{8}\)$},
+        'but it can explain its refusal');
+    ($id, $text) = message(from => 'a@good.example');
+    like(send_from($self, '127.0.0.7', from => 'a@good.example', helo => 'expl.example', message => $text), qr/^250 /, 'a HELO name that is another\'s');
+    my $got = arrived($self, $id);
+    like($got, qr/spf=pass smtp\.mailfrom=a\@good\.example;\s+spf=fail smtp\.helo=expl\.example/, 'has a result of its own');
+    like($got, qr/^X-Mailreeve-Verdict: tag; id=\w+;\s+finding=spf\.helo_fail/m, 'and is tagged');
     ($id, $text) = message(from => 'a@good.example', headers => "From: b\@good.example\n");
     $reply = send_from($self, '127.0.0.7', from => 'a@good.example', message => $text);
     like($reply, qr/^550 5\.7\.1 /, 'two From fields are rejected');
