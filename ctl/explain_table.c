@@ -30,11 +30,11 @@ static void print_wrapped(FILE *out, const char *text, int indent, int column)
 	fputc('\n', out);
 }
 
-static void spf_add(struct strbuf *text, const struct spf_verdict *spf)
+static void spf_add(struct strbuf *text, const struct spf_verdict *spf, const char *mark)
 {
 	strbuf_add_text(text, auth_result_name(spf->result));
 	if (spf->domain[0] != '\0') {
-		strbuf_printf(text, " for %s%s", spf->domain, spf->scope == SPF_SCOPE_HELO ? " (HELO)" : "");
+		strbuf_printf(text, " for %s%s", spf->domain, mark);
 	}
 	if (spf->mechanism != NULL) {
 		strbuf_printf(text, ", by \"%s\"", spf->mechanism);
@@ -51,10 +51,10 @@ static const char *spf_text(struct session *session)
 {
 	struct strbuf text;
 	strbuf_init(&text, session->arena);
-	spf_add(&text, &session->spf);
+	spf_add(&text, &session->spf, session->spf.scope == SPF_SCOPE_HELO ? " (HELO)" : "");
 	if (session->spf_helo_checked) {
 		strbuf_add_text(&text, "; HELO: ");
-		spf_add(&text, &session->spf_helo);
+		spf_add(&text, &session->spf_helo, "");
 	}
 	return text.data;
 }

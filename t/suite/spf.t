@@ -98,5 +98,5 @@ is(from('203.0.113.9', 'h', 'a@open.example', "policy { spf.pass_all = quarantin
 
 my $table = run_ok(test_program('mailreeve'), 'explain', '--dns-zone', $zone, '--config', write_file(work_dir() . '/empty', ''), '--client',
     '192.0.2.9', '--helo', 'helo.example', '--from', 'a@good.example');
-like($table, qr/pass for good\.example, by "ip4:192\.0\.2\.0\/24"; HELO: fail for\s+helo\.example/, 'the table shows both');
+like($table, qr/pass for good\.example, by "ip4:192\.0\.2\.0\/24"; HELO: fail for\s+helo\.example,\s+by "-all"/, 'the table shows both');
 done_testing();
