@@ -65,7 +65,7 @@ static size_t pipeline_pass(struct session *session, bool *progress_r)
 /* For an answer, or until a stage wants to be called. False: the deadline has passed. */
 static bool pipeline_wait(struct session *session, uint64_t deadline)
 {
-	bool early = session->wake_at > clock_now() && session->wake_at < deadline;
+	bool early = session->wake_at != 0 && session->wake_at < deadline;
 	if (lookups_wait(session->lookups, early ? session->wake_at : deadline) || early) {
 		return true;
 	}

@@ -82,7 +82,8 @@ struct session {
 	uint64_t stage_ns[SESSION_MAX_STAGES];  /* time in hooks of stages[i], by stage */
 	uint32_t stages_done;                   /* bit i: stages[i] is done in this phase */
 	uint64_t deadline;                      /* monotonic, of the verdict; set at session_end() */
-	uint64_t wake_at;                       /* monotonic: a pending stage wants to be called by then; 0: none does */
+	uint64_t wake_at;                       /* monotonic: a pending stage wants to be called by then, which sets it to
+	                                           0 when it is done; 0: none does */
 	struct verdict verdict;                 /* common verdict, after session_end() */
 	uint64_t elapsed_ns;                    /* of session_end() */
 };

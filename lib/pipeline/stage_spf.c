@@ -326,6 +326,7 @@ static enum stage_progress spf_end(struct session *session, const void *settings
 			return STAGE_PENDING;
 		}
 	}
+	session->wake_at = 0;
 	spf_find(session, settings);
 	if (session->spf_helo_checked) {
 		spf_find_helo(session, settings);
