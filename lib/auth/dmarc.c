@@ -10,6 +10,7 @@ struct judgement {
 	struct lookups *lookups;
 	struct arena *arena;
 	struct dmarc_walk walk; /* of the Author Domain */
+	struct dmarc_memo memo;
 	struct dmarc_verdict *verdict;
 	bool pending;
 };
@@ -43,7 +44,7 @@ static enum dmarc_alignment align(struct judgement *judgement, const char *ident
 	if (strict || !may_share_org(judgement, identifier)) {
 		return DMARC_NOT_ALIGNED;
 	}
-	if (!dmarc_walk(judgement->arena, judgement->lookups, identifier, &walk)) {
+	if (!dmarc_walk(judgement->arena, judgement->lookups, &judgement->memo, identifier, &walk)) {
 		judgement->pending = true;
 		return DMARC_NOT_ALIGNED;
 	}
@@ -207,7 +208,7 @@ bool dmarc_check(const struct dmarc_request *request, struct lookups *lookups, s
 	}
 	struct judgement judgement = {.request = request, .lookups = lookups, .arena = arena, .verdict = verdict_r};
 	verdict_r->domain = author->address.domain;
-	if (!dmarc_walk(arena, lookups, verdict_r->domain, &judgement.walk)) {
+	if (!dmarc_walk(arena, lookups, &judgement.memo, verdict_r->domain, &judgement.walk)) {
 		return false;
 	}
 	verdict_r->org_domain = judgement.walk.org_domain;
