@@ -1,5 +1,6 @@
 /* mailreeve config check|show|sample */
 #include "ctl/command.h"
+#include "lib/pipeline/dmarc_override.h"
 #include "lib/pipeline/stage_virus.h"
 #include "lib/pipeline/stages.h"
 #include "lib/policy/config.h"
@@ -94,6 +95,18 @@ static void warn_databases(const struct config *config)
 	}
 }
 
+static void warn_exempt(const struct config *config)
+{
+	for (size_t i = 0; i < stages_count; i++) {
+		if (strcmp(stages[i]->section.name, "dmarc") == 0) {
+			const struct dmarc_settings *dmarc = config_settings(config, SECTION_FIRST_STAGE + i);
+			for (const char *const *domain = dmarc->exempt_domains; *domain != NULL; domain++) {
+				printf("warning: dmarc.exempt_domains: anybody can write in the name of %s\n", *domain);
+			}
+		}
+	}
+}
+
 static void warn(const struct config *config)
 {
 	size_t count;
@@ -106,6 +119,7 @@ static void warn(const struct config *config)
 		warn_stage(config, sections[i], i);
 	}
 	warn_databases(config);
+	warn_exempt(config);
 }
 
 static int check(const char *path)

@@ -64,6 +64,18 @@ static const char *alignment_name(enum dmarc_alignment alignment)
 	return NULL;
 }
 
+static json_t *json_override(struct session *session)
+{
+	const struct dmarc_override *override = &session->dmarc.override;
+	if (override->type == DMARC_OVERRIDE_NONE) {
+		return json_null();
+	}
+	json_t *object = json_object();
+	put(object, "type", json_string(dmarc_override_name(override->type)));
+	put(object, "comment", json_text(session, override->comment));
+	return object;
+}
+
 static json_t *json_dmarc(struct session *session)
 {
 	const struct dmarc_verdict *dmarc = &session->dmarc;
@@ -73,7 +85,9 @@ static json_t *json_dmarc(struct session *session)
 	put(alignment, "dkim", json_string(alignment_name(dmarc->dkim_alignment)));
 	put(object, "result", json_string(auth_result_name(dmarc->result)));
 	put(object, "policy", json_string(dmarc_policy_name(dmarc->policy)));
+	put(object, "asked", json_string(dmarc_policy_name(dmarc->asked)));
 	put(object, "disposition", json_string(dmarc_policy_name(dmarc->disposition)));
+	put(object, "override", json_override(session));
 	put(object, "domain", json_text(session, dmarc->domain));
 	put(object, "org_domain", json_text(session, dmarc->org_domain));
 	put(object, "policy_domain", json_text(session, dmarc->policy_domain));

@@ -93,6 +93,10 @@ static const char *dmarc_text(struct session *session)
 	if (dmarc->dkim_alignment != DMARC_NOT_ALIGNED) {
 		strbuf_printf(&text, ", DKIM aligned (%s)", dmarc->dkim_domain);
 	}
+	if (dmarc->override.type != DMARC_OVERRIDE_NONE) {
+		strbuf_printf(&text, ", %s applied, %s (%s)", dmarc_policy_name(dmarc->disposition),
+		              dmarc_override_name(dmarc->override.type), dmarc->override.comment);
+	}
 	if (dmarc->problem != NULL) {
 		strbuf_printf(&text, ": %s", dmarc->problem);
 	}

@@ -54,18 +54,10 @@ static const struct finding_code codes[] = {
                              false,
                              "7.23",
                              "SPF: the client may not send mail for this domain",
-                             "the same where DMARC passed by DKIM (forwarded mail)"},
-    [SPF_SOFTFAIL] = {"spf.softfail",
-                      {ACTION_IGNORE, 0},
-                      false,
-                      "7.23",
-                      "SPF: the client probably may not send mail for this domain",
-                      "the SPF record says ~"},
-    [SPF_PERMERROR] = {"spf.permerror",
-                       {ACTION_IGNORE, 0},
-                       false,
-                       "7.24",
-                       "SPF: the domain's record is in error",
+                             "the same where DMARC passed by DKIM, or a rule lifted its failure (forwarded mail)"},
+	[SPF_SOFTFAIL] = {"spf.softfail", {ACTION_IGNORE, 0}, false, "7.23",
+                      "SPF: the client probably may not send mail for this domain", "the SPF record says ~"},
+	[SPF_PERMERROR] = {"spf.permerror", {ACTION_IGNORE, 0}, false, "7.24", "SPF: the domain's record is in error",
                        "the SPF record cannot be evaluated"},
     [SPF_TEMPERROR] = {"spf.temperror",
                        {ACTION_IGNORE, 0},
@@ -223,7 +215,7 @@ static void spf_find_fail(struct session *session, const struct spf_settings *se
 	char client[IP_TEXT_SIZE];
 	ip_format(&session->client, client);
 	const struct finding_code *code = &codes[SPF_FAIL];
-	if (session->dmarc_known && session->dmarc.result == AUTH_PASS) {
+	if (session->dmarc_known && (session->dmarc.result == AUTH_PASS || session->dmarc.overridden)) {
 		code = &codes[SPF_FAIL_DMARC_PASS];
 	} else if (session->dmarc_known && session->dmarc.record != NULL) {
 		code = &codes[SPF_FAIL_DMARC_POLICY];

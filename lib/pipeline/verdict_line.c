@@ -85,6 +85,9 @@ const char *verdict_line(struct session *session)
 		line_text(session, &line, "dmarc",
 		          arena_printf(session->arena, "%s(%s)", auth_result_name(session->dmarc.result), session->dmarc.domain));
 	}
+	if (session->dmarc.override.type != DMARC_OVERRIDE_NONE) {
+		line_text(session, &line, "dmarc_override", dmarc_override_name(session->dmarc.override.type));
+	}
 	line_text(session, &line, "virus", virus_text(&session->inspection));
 	line_findings(session, &line);
 	if (session->verdict.reason != NULL) {

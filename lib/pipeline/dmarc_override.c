@@ -1,0 +1,141 @@
+#include "lib/pipeline/dmarc_override.h"
+
+#include "lib/mail/domain.h"
+#include "lib/mail/list_id.h"
+
+typedef enum override_answer rule_check(const struct override_request *request, struct arena *arena,
+                                        const char **comment_r);
+
+/* The entry that the name is, or is below; NULL when there is none. */
+static const char *entry_of(const char *const *entries, const char *name)
+{
+	for (; *entries != NULL; entries++) {
+		if (domain_is_below(name, *entries)) {
+			return *entries;
+		}
+	}
+	return NULL;
+}
+
+/* The first of the d= domains that lies in the entry, or NULL. */
+static const char *signer_in(struct arena *arena, const char *const *domains, const char *entry)
+{
+	for (; domains != NULL && *domains != NULL; domains++) {
+		const char *domain = domain_canonical(arena, slice_from(*domains));
+		if (domain != NULL && domain_is_below(domain, entry)) {
+			return domain;
+		}
+	}
+	return NULL;
+}
+
+/* Did SPF or DKIM pass for the entry or a name below it? */
+static enum override_answer authenticated(const struct override_request *request, struct arena *arena,
+                                          const char *entry, const char **how_r)
+{
+	const struct spf_verdict *spf = request->dmarc->spf;
+	const char *sender = spf != NULL && domain_is_below(spf->domain, entry) ? spf->domain : NULL;
+	if (sender != NULL && spf->result == AUTH_PASS) {
+		*how_r = arena_printf(arena, "SPF pass for %s", sender);
+		return OVERRIDE_FOUND;
+	}
+	const char *signer = signer_in(arena, request->dmarc->dkim_pass, entry);
+	if (signer != NULL) {
+		*how_r = arena_printf(arena, "DKIM pass for %s", signer);
+		return OVERRIDE_FOUND;
+	}
+	signer = signer_in(arena, request->dmarc->dkim_temporary_domains, entry);
+	if (signer != NULL || (sender != NULL && spf->result == AUTH_TEMPERROR)) {
+		*how_r = arena_printf(arena, "%s for %s", signer != NULL ? "DKIM temperror" : "SPF temperror",
+		                      signer != NULL ? signer : sender);
+		return OVERRIDE_UNDECIDED;
+	}
+	return OVERRIDE_NONE;
+}
+
+static enum override_answer check_forwarder(const struct override_request *request, struct arena *arena,
+                                            const char **comment_r)
+{
+	const struct option_networks *networks = &request->settings->trusted_forwarders;
+	char client[IP_TEXT_SIZE];
+	for (size_t i = 0; i < networks->count; i++) {
+		if (ip_network_contains(&networks->items[i], request->client)) {
+			ip_format(request->client, client);
+			*comment_r = arena_printf(arena, "trusted_forwarders: client %s", client);
+			return OVERRIDE_FOUND;
+		}
+	}
+	return OVERRIDE_NONE;
+}
+
+static enum override_answer check_forwarder_domain(const struct override_request *request, struct arena *arena,
+                                                   const char **comment_r)
+{
+	enum override_answer answer = OVERRIDE_NONE;
+	for (const char *const *entry = request->settings->trusted_forwarder_domains; *entry != NULL; entry++) {
+		const char *how = NULL;
+		enum override_answer of_entry = authenticated(request, arena, *entry, &how);
+		if (of_entry != OVERRIDE_NONE) {
+			answer = of_entry;
+			*comment_r = arena_printf(arena, "trusted_forwarder_domains: %s", how);
+		}
+		if (of_entry == OVERRIDE_FOUND) {
+			break;
+		}
+	}
+	return answer;
+}
+
+/* Anybody can write a List-Id: the list's own domain must have passed. */
+static enum override_answer check_mailing_list(const struct override_request *request, struct arena *arena,
+                                               const char **comment_r)
+{
+	const char *how = NULL;
+	const char *list = list_id_domain(arena, request->headers);
+	const char *entry = list == NULL ? NULL : entry_of(request->settings->mailing_lists, list);
+	enum override_answer answer = entry == NULL ? OVERRIDE_NONE : authenticated(request, arena, entry, &how);
+	if (answer != OVERRIDE_NONE) {
+		*comment_r = arena_printf(arena, "mailing_lists: List-Id %s, %s", list, how);
+	}
+	return answer;
+}
+
+static enum override_answer check_exempt(const struct override_request *request, struct arena *arena,
+                                         const char **comment_r)
+{
+	const char *entry = entry_of(request->settings->exempt_domains, request->author_domain);
+	if (entry == NULL) {
+		return OVERRIDE_NONE;
+	}
+	*comment_r = arena_printf(arena, "exempt_domains: %s", entry);
+	return OVERRIDE_FOUND;
+}
+
+/* In the order in which they are asked; a trusted sealer's ARC chain (local_policy, "arc=pass") is a row like these. */
+static const struct {
+	enum dmarc_override_type type;
+	rule_check *check;
+} rules[] = {
+	{DMARC_OVERRIDE_TRUSTED_FORWARDER, check_forwarder},
+	{DMARC_OVERRIDE_TRUSTED_FORWARDER, check_forwarder_domain},
+	{DMARC_OVERRIDE_MAILING_LIST, check_mailing_list},
+	{DMARC_OVERRIDE_LOCAL_POLICY, check_exempt},
+};
+
+enum override_answer dmarc_override_find(const struct override_request *request, struct arena *arena,
+                                         struct dmarc_override *override_r)
+{
+	enum override_answer answer = OVERRIDE_NONE;
+	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+		const char *comment = NULL;
+		enum override_answer of_rule = rules[i].check(request, arena, &comment);
+		if (of_rule == OVERRIDE_FOUND || (of_rule == OVERRIDE_UNDECIDED && answer == OVERRIDE_NONE)) {
+			answer = of_rule;
+			*override_r = (struct dmarc_override){rules[i].type, comment};
+		}
+		if (of_rule == OVERRIDE_FOUND) {
+			break;
+		}
+	}
+	return answer;
+}
