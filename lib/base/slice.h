@@ -77,6 +77,10 @@ void strbuf_add_slice(struct strbuf *buffer, struct slice text);
 void strbuf_add_char(struct strbuf *buffer, char c);
 void strbuf_printf(struct strbuf *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Length of the valid UTF-8 sequence of two to four bytes at the front of text (not empty), C1 controls excepted, or 0
+ * (RFC 3629). */
+size_t text_utf8_length(struct slice text);
+
 /* Text from the network made safe for a line of a log, a reply or a header: printable ASCII stays, but not `also`;
  * every other byte becomes \xHH (valid UTF-8 stays too when `utf8`). Cut after `max` bytes of output with "...". */
 char *text_escape(struct arena *arena, struct slice text, const char *also, bool utf8, size_t max);
