@@ -80,7 +80,7 @@ void authres_method(struct authres *authres, const char *method, enum auth_resul
 		field_comment(&authres->field, comment);
 	}
 	if (reason != NULL) {
-		field_word(&authres->field, arena_printf(arena, "reason=%s", authres_value(arena, reason)));
+		field_word(&authres->field, arena_printf(arena, "reason=%s", field_is_token(reason) ? reason : field_quoted(arena, reason)));
 	}
 }
 
@@ -103,8 +103,8 @@ const char *authres_finish(struct authres *authres)
 enum { ID_MAX = 1024, EARLY_PIECES = 8 };
 
 /* What is part of no identifier, however it is spelt: blanks, controls, quotes, all that lenient readers cut at or pass
- * over, bytes that are no UTF-8, and the white and invisible characters of Unicode that UTS 46 leaves in place. Its
- * length at the front of text; 0: an identifier's byte. */
+ * over, bytes that are no UTF-8, and the white, invisible and punctuating characters of Unicode. Its length at the front
+ * of text (not empty); 0: a character of an identifier. */
 static size_t separator(struct slice text)
 {
 	unsigned char c = (unsigned char)text.data[0];
@@ -113,16 +113,15 @@ static size_t separator(struct slice text)
 	}
 	size_t n = text_utf8_length(text);
 	const unsigned char *p = (const unsigned char *)text.data;
-	bool no_break_space = n == 2 && p[0] == 0xc2 && p[1] == 0xa0;
-	bool general = n == 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] <= 0x8f || p[2] >= 0xa8);    /* U+2000.. U+2028.. */
-	bool general_more = n == 3 && p[0] == 0xe2 && p[1] == 0x81 && (p[2] == 0x9f || p[2] >= 0xa0); /* U+205F.. */
-	bool ideographic = n == 3 && p[0] == 0xe3 && p[1] == 0x80 && p[2] == 0x80;                  /* U+3000 */
-	bool ogham = n == 3 && p[0] == 0xe1 && p[1] == 0x9a && p[2] == 0x80;                        /* U+1680 */
-	bool bom = n == 3 && p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf;                          /* U+FEFF */
 	if (n == 0) {
 		return 1;
 	}
-	return no_break_space || general || general_more || ideographic || ogham || bom ? n : 0;
+	bool no_break_space = n == 2 && p[0] == 0xc2 && p[1] == 0xa0;
+	bool punctuation = n == 3 && p[0] == 0xe2 && (p[1] == 0x80 || p[1] == 0x81); /* U+2000 to U+207F */
+	bool ideographic_space = n == 3 && p[0] == 0xe3 && p[1] == 0x80 && p[2] == 0x80;
+	bool ogham_space = n == 3 && p[0] == 0xe1 && p[1] == 0x9a && p[2] == 0x80;
+	bool byte_order_mark = n == 3 && p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf;
+	return no_break_space || punctuation || ideographic_space || ogham_space || byte_order_mark ? n : 0;
 }
 
 /* Index behind separators and comments (RFC 5322 3.2.2); a comment that is not closed swallows the rest. */
@@ -157,13 +156,13 @@ static bool is_plain(struct slice text)
 	return true;
 }
 
-/* Are the bytes gathered so far our identifier? Trailing dots do not count. */
-static bool is_ours(struct arena *arena, struct slice id, const char *ours)
+/* Are the bytes gathered so far our identifier? Trailing dots do not count. plain: they are US-ASCII. */
+static bool is_ours(struct arena *arena, struct slice id, bool plain, const char *ours)
 {
 	while (id.len > 0 && id.data[id.len - 1] == '.') {
 		id.len--;
 	}
-	if (is_plain(id)) {
+	if (plain) {
 		return slice_equal_nocase(id, slice_from(ours));
 	}
 	const char *domain = domain_canonical(arena, id);
@@ -181,6 +180,25 @@ static const char *comparable(struct arena *arena, const char *authserv_id)
 	return domain != NULL ? domain : slice_dup(arena, id);
 }
 
+/* Gathers one piece of the identifier: up to a separator, a comment, ";" or "=". False when there is no room. */
+static bool take_piece(struct slice value, size_t *at, char id[ID_MAX], size_t *len)
+{
+	while (*at < value.len && strchr(";=(", value.data[*at]) == NULL) {
+		struct slice rest = {value.data + *at, value.len - *at};
+		size_t n = (unsigned char)rest.data[0] < 0x80 ? 1 : text_utf8_length(rest);
+		if (separator(rest) > 0) {
+			break;
+		}
+		if (n > ID_MAX - *len) {
+			return false;
+		}
+		memcpy(id + *len, rest.data, n);
+		*len += n;
+		*at += n;
+	}
+	return true;
+}
+
 /* The identifier ends at ";"; "=" says that there was none, and a result stands in its place. The pieces between
  * separators are put together one by one: whatever a reader takes for the end, the name in front of it is compared.
  * U-labels cost more than a comparison: they are looked at for the first pieces, and for all of them. */
@@ -188,26 +206,25 @@ static bool value_claims(struct arena *arena, struct slice value, const char *ou
 {
 	char bytes[ID_MAX];
 	struct slice id = {bytes, 0};
-	bool plain = true;
 	size_t pieces = 0;
-	for (size_t at = skip_separators(value, 0); at < value.len && value.data[at] != ';'; at = skip_separators(value, at)) {
-		while (at < value.len && strchr(";=(", value.data[at]) == NULL &&
-		       separator((struct slice){value.data + at, value.len - at}) == 0) {
-			if (id.len == ID_MAX) {
-				return !plain; /* of plain bytes every prefix was looked at */
-			}
-			plain = plain && (unsigned char)value.data[at] < 0x80;
-			bytes[id.len++] = value.data[at++];
+	bool plain = true;
+	for (size_t at = skip_separators(value, 0); at < value.len && value.data[at] != ';';) {
+		size_t before = id.len;
+		bool room = take_piece(value, &at, bytes, &id.len);
+		plain = plain && is_plain((struct slice){bytes + before, id.len - before});
+		if (!room) {
+			return !plain; /* of plain bytes every prefix was looked at */
 		}
 		pieces++;
-		if ((plain || pieces <= EARLY_PIECES) && is_ours(arena, id, ours)) {
+		if ((pieces <= EARLY_PIECES || plain) && is_ours(arena, id, plain, ours)) {
 			return true;
 		}
+		at = skip_separators(value, at);
 		if (at < value.len && value.data[at] == '=') {
 			return pieces == 1;
 		}
 	}
-	return id.len == 0 || is_ours(arena, id, ours);
+	return id.len == 0 || is_ours(arena, id, plain, ours);
 }
 
 bool authres_claims(struct slice value, const char *authserv_id)

@@ -1,6 +1,5 @@
-/* lib/mail: domains, headers, addresses, tag lists, Authentication-Results, and the message on its way to a worker. */
+/* lib/mail: domains, headers, addresses, tag lists, and the message on its way to a worker. */
 #include "lib/mail/address.h"
-#include "lib/mail/authres.h"
 #include "lib/mail/domain.h"
 #include "lib/mail/message.h"
 #include "lib/mail/taglist.h"
@@ -316,81 +315,6 @@ static void test_taglists(struct arena *arena)
 	is_text(slice_dup(arena, tag_compact(arena, SLICE_LITERAL(" a b\r\n\tc "))), "abc", "compact");
 }
 
-static void test_authres(struct arena *arena)
-{
-	static const struct {
-		const char *value;
-		bool ours;
-	} rows[] = {
-		{" mx.example; spf=pass", true},
-		{" MX.Example 1; spf=pass", true},
-		{" (c (d)) mx.example(x);none", true},
-		{"\r\n\tmx.example;\r\n\tspf=pass", true},
-		{" \"mx.example\"; none", true},
-		{" mx.example.; none", true},
-		{" mx.example/1; none", true},
-		{" mx.example", true},
-		{" ; spf=pass", true},
-		{"", true},
-		{" (only a comment", true},
-		{" mx.example.org; spf=pass", false},
-		{" amx.example; spf=pass", false},
-		{" other.example; spf=pass smtp.mailfrom=mx.example", false},
-		{" (mx.example) other.example; none", false},
-	};
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct slice value = heap(slice_from(rows[i].value));
-		ok(authres_claims(value, "mx.example") == rows[i].ours, "\"%s\" %s ours",
-		   text_escape(arena, value, "", false, 100), rows[i].ours ? "may be" : "is not");
-		free((char *)(uintptr_t)value.data);
-	}
-	struct authres authres;
-	authres_begin(&authres, arena, "mx.example");
-	is_text(authres_finish(&authres), "mx.example; none", "nothing to say");
-	authres_begin(&authres, arena, "mx.example");
-	authres_method(&authres, "spf", AUTH_FAIL, "bad (very)\\ \r\n\x01 thing", "because of that");
-	authres_property(&authres, "smtp", "mailfrom", "a@b.example");
-	authres_property(&authres, "smtp", "helo", "we\"ird\\ \r\nX-Evil: 1");
-	authres_property(&authres, "header", "b", "abc/+=");
-	const char *text = authres_finish(&authres);
-	is_text(text,
-	        "mx.example;\n\tspf=fail (bad 'very'? ??? thing) reason=\"because of that\"\n\tsmtp.mailfrom=a@b.example "
-	        "smtp.helo=\"we\\\"ird\\\\ ??X-Evil: 1\"\n\theader.b=\"abc/+=\"",
-	        "quoted, folded, and nothing breaks out");
-	bool bounded = true;
-	struct slice rest = slice_from(text);
-	struct slice line;
-	while (slice_split(&rest, '\n', &line)) {
-		bounded = bounded && line.len <= 78;
-	}
-	ok(bounded, "no line over 78");
-}
-
-/* UTF-8 in values is for internationalized messages alone (RFC 8601 2.2, RFC 6532). */
-static void test_authres_utf8(struct arena *arena)
-{
-	static const struct {
-		const char *value, *ascii, *utf8;
-	} rows[] = {
-		{"m\xc3\xbcller@b.example", "\"mller@b.example\"", "m\xc3\xbcller@b.example"},
-		{"\"m \xc3\xbc\"@b.example", "\"\\\"m \\\"@b.example\"", "\"\\\"m \xc3\xbc\\\"@b.example\""},
-		{"m\xfc@b.example", "\"m@b.example\"", "\"m@b.example\""},           /* Latin-1 */
-		{"m\xc2\x85@b.example", "\"m@b.example\"", "\"m@b.example\""},      /* a line break of C1 */
-		{"m\xc3\xbc;x=y@b.example", "\"m;x=y@b.example\"", "\"m\xc3\xbc;x=y@b.example\""},
-		{"a@b.example", "a@b.example", "a@b.example"},
-	};
-	for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) {
-		struct authres authres;
-		authres_begin(&authres, arena, "mx");
-		authres.utf8 = i % 2 == 1;
-		authres_method(&authres, "spf", AUTH_PASS, "\xc3\xbc", NULL);
-		authres_property(&authres, "smtp", "mailfrom", rows[i / 2].value);
-		is_text(authres_finish(&authres),
-		        arena_printf(arena, "mx;\n\tspf=pass (?\?) smtp.mailfrom=%s", i % 2 == 1 ? rows[i / 2].utf8 : rows[i / 2].ascii),
-		        authres.utf8 ? "in an internationalized message" : "in any other");
-	}
-}
-
 /* What is behind the descriptor. */
 static char *contents(struct arena *arena, const struct message *message)
 {
@@ -516,8 +440,6 @@ int main(void)
 	test_authors(arena);
 	test_paths(arena);
 	test_taglists(arena);
-	test_authres(arena);
-	test_authres_utf8(arena);
 	test_message(arena);
 	test_full_disk(arena);
 	test_load(arena);
