@@ -75,7 +75,7 @@ sub run_scenario ($mta_class) {
     my $sink = Mailreeve::Smtp->sink;
     my $mta = $mta_class->start(sink => $sink->{port}, milter => "unix:$daemon->{socket}");
     my $self = { dns => $dns, daemon => $daemon, sink => $sink, mta => $mta, key => $key };
-    for my $part (\&clean, \&forgeries, \&infected, \&quarantine, \&signed, \&envelopes, \&large, \&dead_dns) {
+    for my $part (\&clean, \&fifty, \&fifty_outbound, \&forgeries, \&infected, \&quarantine, \&signed, \&envelopes, \&large, \&dead_dns) {
         $part->($self);
     }
     return $self;
@@ -103,6 +103,66 @@ sub clean ($self) {
     my $verdict = $self->{daemon}->verdict(qr/from=<a\@good\.example>/);
     is($verdict->{verdict}, 'accept', 'the log says so too');
     like($verdict->{line}, qr/: [0-9A-Za-z]{8,}: verdict=/, 'by queue id');
+    return;
+}
+
+# Fifty ways to put our identifier, or none, into a field; each is marked "forged".
+sub forged_fields () {
+    my $id = 'mx.test.example';
+    my $mark = 'spf=pass smtp.mailfrom=forged@bank.example';
+    my @values = map { "$_; $mark" } $id, uc $id, 'Mx.Test.Example', "$id.", "$id..", "$id 1", "$id/1", "$id:25", "$id,x", "<$id>", "[$id]",
+        "\"$id\"", "\" $id \"", "\"mx\\.test.example\"", "(c) $id", "(a (b) c)$id", "(a\\)b) $id(d)", "(x)\n\t$id", "\n $id", "\n\t\n\t$id", "\t$id\t",
+        "$id\n\t1", "mx . test . example", "mx.(x)test.example", "$id\x0b", "\x01$id", "mx.\x7ftest.example", "\xa0$id", "\xc2\xa0$id\xc2\xa0" . 1,
+        "\xe2\x80\x8b$id", "mx.te\xe2\x80\x8bst.example", "mx.te\xc2\xadst.example", "\xef\xbb\xbf$id", "\xef\xbd\x8dx.test.example", "mx\xe3\x80\x82test.example",
+        '', '(nobody)', '""';
+    my @fields = map { "Authentication-Results: $_" } @values, "$id $mark", $mark, "spf (x) = pass smtp.mailfrom=forged\@b.example", "=?utf-8?q?$id?=; $mark",
+        "(unclosed $id; $mark";
+    push @fields, "authentication-results:$id; $mark", "AUTHENTICATION-RESULTS:\t$id; $mark", "Authentication-Results : $id; $mark", "Authentication-Results\t:$id; $mark",
+        "Received-SPF: pass (forged) client-ip=192.0.2.1; receiver=$id", "received-spf: pass ($id: forged) client-ip=192.0.2.1", "Received-SPF: pass receiver = \"MX.test.example\"; problem=forged";
+    return @fields;
+}
+
+# What must stay, in its order, byte for byte.
+sub foreign_fields () {
+    return ('Authentication-Results: other.example; spf=pass smtp.mailfrom=mx.test.example', 'authentication-RESULTS:  mx.test.example.org;  dkim=pass',
+        "Authentication-Results: (mx.test.example) third.example\n\t1; none", 'Authentication-Results: amx.test.example; none',
+        'Received-SPF: pass (google.com: domain of a@b.example designates 192.0.2.1) client-ip=192.0.2.1;', 'Received-SPF: fail receiver=other.example; helo=mx.test.example',
+        'X-Authentication-Results: mx.test.example; spf=pass', 'ARC-Authentication-Results: i=1; mx.test.example; spf=pass');
+}
+
+# All of them, one foreign field behind every sixth forged one.
+sub mixed_headers () {
+    my @foreign = foreign_fields();
+    my $n = 0;
+    return join '', map { ("$_\n", ++$n % 6 == 0 && @foreign ? shift(@foreign) . "\n" : ()) } forged_fields();
+}
+
+sub fields_left ($self, $got, $name) {
+    my ($header) = $got =~ /\A(.*?)\r?\n\r?\n/s;
+    unlike($header, qr/forged/i, "$name: none of the forged is left");
+    my @fields = ($header =~ s/\r//gr . "\n") =~ /^((?:X-|ARC-)?(?:Authentication-Results|Received-SPF)[ \t]*:.*\n(?:[ \t].*\n)*)/gim;
+    return map { s/\n\z//r } @fields;
+}
+
+sub fifty ($self) {
+    is(scalar(my @forged = forged_fields()), 50, 'fifty forged fields');
+    my ($id, $text) = message(from => 'a@good.example', headers => mixed_headers());
+    my $reply = send_from($self, '127.0.0.7', from => 'a@good.example', message => $text);
+    like($reply, qr/^250 /, 'a message with all of them is taken');
+    my $got = arrived($self, $id);
+    my ($ours, @left) = fields_left($self, $got, 'inbound');
+    like($got, qr/\AAuthentication-Results: mx\.test\.example;\r?\n\tspf=pass smtp\.mailfrom=a\@good\.example/, 'ours is on top, once');
+    is_deeply(\@left, [ foreign_fields() ], 'the foreign ones are left, in order, byte for byte');
+    like($self->{daemon}->verdict(qr/from=<a\@good\.example>.*authres\.forged/)->{line}, qr/authres\.forged/, 'the log tells of them');
+    return;
+}
+
+sub fifty_outbound ($self) {
+    my ($id, $text) = message(from => 'a@good.example', headers => mixed_headers());
+    my $reply = send_from($self, '127.0.0.1', from => 'out@good.example', message => $text);
+    like($reply, qr/^250 /, 'the same from our own network is taken');
+    my @left = fields_left($self, arrived($self, $id), 'outbound');
+    is_deeply(\@left, [ foreign_fields() ], 'nobody goes out in our name, and no field is added');
     return;
 }
 
