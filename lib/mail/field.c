@@ -92,13 +92,10 @@ const char *field_quoted(struct arena *arena, const char *value)
 			strbuf_add_text(&out, "...");
 			break;
 		}
-		if (c == '"' || c == '\\') {
-			strbuf_add_char(&out, '\\');
-		}
 		if (n > 0) {
 			strbuf_add(&out, text.data + i, n);
 		} else {
-			strbuf_add_char(&out, c < ' ' || c == 127 ? '?' : c);
+			strbuf_add_char(&out, c == '"' ? '\'' : c < ' ' || c == 127 || c == '\\' || c == ';' ? '?' : c);
 		}
 		i += n > 0 ? n : 1;
 	}
