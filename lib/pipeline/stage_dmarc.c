@@ -14,6 +14,7 @@ enum {
 	DMARC_OVERRIDE,
 	DMARC_TEMPERROR,
 	DMARC_FROM_MANY,
+	DMARC_FROM_MALFORMED,
 	DMARC_FROM_UNUSABLE,
 };
 
@@ -33,9 +34,12 @@ static const struct finding_code codes[] = {
 	[DMARC_FROM_MANY] = {"dmarc.from_many", {ACTION_REJECT, 0}, false, "7.1",
                          "The message must have one From field with authors of one domain",
                          "more than one From field, or authors of different domains: a way around DMARC"},
+	[DMARC_FROM_MALFORMED] = {"dmarc.from_malformed", {ACTION_REJECT, 0}, false, "7.1",
+                              "The From field of the message cannot be read",
+                              "a From field that programs read in different ways: a way around DMARC"},
 	[DMARC_FROM_UNUSABLE] = {"dmarc.from_unusable", {ACTION_TAG, 0}, false, "7.1",
                              "The message has no usable From field",
-                             "no From field, or one without an address that can be read"},
+                             "no From field, or one without any address that has a domain"},
 	{.code = NULL},
 };
 
@@ -87,9 +91,12 @@ static void dmarc_find_author(struct session *session)
 	case AUTHOR_MANY_DOMAINS:
 		session_find(session, &codes[DMARC_FROM_MANY], detail, NULL);
 		break;
+	case AUTHOR_MALFORMED:
+		session_find(session, &codes[DMARC_FROM_MALFORMED], detail, NULL);
+		break;
 	case AUTHOR_NO_FROM:
 	case AUTHOR_EMPTY:
-	case AUTHOR_MALFORMED:
+	case AUTHOR_NO_DOMAIN:
 		session_find(session, &codes[DMARC_FROM_UNUSABLE], detail, NULL);
 		break;
 	}
