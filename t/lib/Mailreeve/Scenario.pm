@@ -60,6 +60,7 @@ why.expl.example. TXT "100%% sure: see http://expl.example/%{S}"
 fresh.example. TXT "v=spf1 ip4:127.0.0.7 -all"
 _dmarc.fresh.example. TXT "v=DMARC1; p=reject"
 helo.example. TXT "v=spf1 ip4:127.0.0.7 -all"
+lists.example. TXT "v=spf1 ip4:127.0.0.9 -all"
 END
 }
 
@@ -70,12 +71,13 @@ sub run_scenario ($mta_class) {
     my $daemon = Mailreeve::Daemon->start(
         forwarder => $dns->{forwarder},
         dns => 'timeout = 2s deadline = 3s ttl_negative_max = 1s',
-        config => "own_networks = {\"127.0.0.1\"}\nmessage_memory = 256K\n",
+        config => "own_networks = {\"127.0.0.1\"}\nmessage_memory = 256K\nauthres { received_spf = yes }\n"
+            . "dmarc { trusted_forwarders = {\"127.0.0.8\"} mailing_lists = {\"lists.example\"} }\n",
     );
     my $sink = Mailreeve::Smtp->sink;
     my $mta = $mta_class->start(sink => $sink->{port}, milter => "unix:$daemon->{socket}");
     my $self = { dns => $dns, daemon => $daemon, sink => $sink, mta => $mta, key => $key };
-    for my $part (\&clean, \&fifty, \&fifty_outbound, \&forgeries, \&infected, \&quarantine, \&signed, \&envelopes, \&large, \&dead_dns) {
+    for my $part (\&clean, \&fifty, \&fifty_outbound, \&forwarded, \&forgeries, \&infected, \&quarantine, \&signed, \&envelopes, \&large, \&dead_dns) {
         $part->($self);
     }
     return $self;
@@ -150,8 +152,11 @@ sub fifty ($self) {
     my $reply = send_from($self, '127.0.0.7', from => 'a@good.example', message => $text);
     like($reply, qr/^250 /, 'a message with all of them is taken');
     my $got = arrived($self, $id);
-    my ($ours, @left) = fields_left($self, $got, 'inbound');
+    my ($ours, $spf, @left) = fields_left($self, $got, 'inbound');
     like($got, qr/\AAuthentication-Results: mx\.test\.example;\r?\n\tspf=pass smtp\.mailfrom=a\@good\.example/, 'ours is on top, once');
+    is($spf, qq{Received-SPF: pass (mx.test.example: good.example permits 127.0.0.7)\n\tidentity=mailfrom; client-ip=127.0.0.7; helo=client.example;\n}
+        . qq{\tenvelope-from="a\@good.example"; mechanism="ip4:127.0.0.7";\n\treceiver=mx.test.example}, 'Received-SPF is below it');
+    like($got, qr/\A.*?^Received-SPF:.*?^Received:/ms, "above the MTA's own Received");
     is_deeply(\@left, [ foreign_fields() ], 'the foreign ones are left, in order, byte for byte');
     like($self->{daemon}->verdict(qr/from=<a\@good\.example>.*authres\.forged/)->{line}, qr/authres\.forged/, 'the log tells of them');
     return;
@@ -163,6 +168,23 @@ sub fifty_outbound ($self) {
     like($reply, qr/^250 /, 'the same from our own network is taken');
     my @left = fields_left($self, arrived($self, $id), 'outbound');
     is_deeply(\@left, [ foreign_fields() ], 'nobody goes out in our name, and no field is added');
+    return;
+}
+
+sub forwarded ($self) {
+    my ($id, $text) = message(from => 'a@good.example', headers => "List-Id: Dev <dev.lists.example>\n");
+    my $reply = send_from($self, '127.0.0.8', from => 'a@good.example', message => $text);
+    like($reply, qr/^250 /, 'a trusted forwarder may break DMARC');
+    like(arrived($self, $id), qr/dmarc=fail \(p=reject dis=none trusted_forwarder:/, 'and the message says why it is here');
+    like($self->{daemon}->verdict(qr/dmarc_override=/)->{line}, qr/ dmarc_override=trusted_forwarder .*findings=\S*dmarc\.override/, 'so does the log');
+    ($id, $text) = message(from => 'a@good.example', headers => "List-Id: Dev <dev.lists.example>\n");
+    $reply = send_from($self, '127.0.0.9', from => 'dev-bounces@lists.example', message => $text);
+    like($reply, qr/^250 /, 'so may a mailing list that passes SPF');
+    like(arrived($self, $id), qr/dmarc=fail \(p=reject dis=none mailing_list:/, 'which the message says');
+    $reply = send_from($self, '127.0.0.9', from => 'a@none.example', message => $text);
+    like($reply, qr/^550 5\.7\.1 .*DMARC/, 'a List-Id alone proves nothing');
+    $reply = send_from($self, '127.0.0.9', from => 'a@none.example', message => $text =~ s/^From: .*/From: x <a\@good.example> junk/r);
+    like($reply, qr/^550 5\.7\.1 .*From field/, 'a From that cannot be read is no way around');
     return;
 }
 
