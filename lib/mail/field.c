@@ -36,7 +36,8 @@ void field_comment(struct field *field, const char *comment)
 	struct strbuf clean;
 	strbuf_init(&clean, arena);
 	for (char *c = text; *c != '\0'; c++) {
-		char safe = *c == '(' || *c == ')' ? '\'' : *c == '\\' || *c < ' ' || *c == 127 ? '?' : *c;
+		bool quote = *c == '(' || *c == ')' || *c == '"';
+		char safe = quote ? '\'' : *c == ';' ? ',' : *c == '\\' || *c < ' ' || *c == 127 ? '?' : *c;
 		if (safe != ' ' || (clean.len > 0 && clean.data[clean.len - 1] != ' ')) {
 			strbuf_add_char(&clean, safe);
 		}

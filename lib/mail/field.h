@@ -17,7 +17,8 @@ void field_begin(struct field *field, struct arena *arena, const char *name, con
 void field_line(struct field *field, const char *word);
 /* A blank, or a fold where the line would be over 76, and the word, which has no blank and is safe. */
 void field_word(struct field *field, const char *word);
-/* A comment of any text: made printable US-ASCII without parentheses and backslashes, cut at 200 bytes. */
+/* A comment of any text: made printable US-ASCII without parentheses, quotes, semicolons and backslashes (see
+ * field_quoted()), cut at 200 bytes. */
 void field_comment(struct field *field, const char *comment);
 
 /* A quoted string (RFC 5322 3.2.4) of any text: UTF-8 stays (RFC 6532), other bytes that cannot stand there become '?'.
