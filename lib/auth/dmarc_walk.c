@@ -16,7 +16,8 @@ static size_t walk_names(const char *domain, const char *names[DMARC_WALK_MAX])
 	size_t n = 0;
 	size_t labels = domain_labels(domain);
 	names[n++] = domain;
-	const char *next = labels >= DMARC_WALK_MAX ? domain_last_labels(domain, DMARC_WALK_MAX - 1) : domain_parent(domain);
+	const char *next =
+	    labels >= DMARC_WALK_MAX ? domain_last_labels(domain, DMARC_WALK_MAX - 1) : domain_parent(domain);
 	while (next != NULL && n < DMARC_WALK_MAX) {
 		names[n++] = next;
 		next = domain_parent(next);
@@ -69,7 +70,7 @@ static struct dmarc_known *walk_ask(struct arena *arena, struct lookups *lookups
 	if (known == NULL) {
 		known = arena_alloc(arena, sizeof *known);
 		*known = (struct dmarc_known){
-			.next = memo->first, .query = arena_printf(arena, "_dmarc.%s", domain), .step = {.domain = domain}};
+		    .next = memo->first, .query = arena_printf(arena, "_dmarc.%s", domain), .step = {.domain = domain}};
 		memo->first = known;
 	}
 	if (known->answer == NULL) {

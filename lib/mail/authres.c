@@ -47,7 +47,8 @@ static bool is_domain_name(struct slice text)
 static bool is_mailbox(const char *text)
 {
 	const char *at = strrchr(text, '@');
-	return at != NULL && strlen(text) <= FIELD_VALUE_MAX && (at == text || field_is_dot_atom((struct slice){text, (size_t)(at - text)})) &&
+	return at != NULL && strlen(text) <= FIELD_VALUE_MAX &&
+	       (at == text || field_is_dot_atom((struct slice){text, (size_t)(at - text)})) &&
 	       is_domain_name(slice_from(at + 1));
 }
 
@@ -80,7 +81,8 @@ void authres_method(struct authres *authres, const char *method, enum auth_resul
 		field_comment(&authres->field, comment);
 	}
 	if (reason != NULL) {
-		field_word(&authres->field, arena_printf(arena, "reason=%s", field_is_token(reason) ? reason : field_quoted(arena, reason)));
+		field_word(&authres->field,
+		           arena_printf(arena, "reason=%s", field_is_token(reason) ? reason : field_quoted(arena, reason)));
 	}
 }
 
@@ -103,8 +105,8 @@ const char *authres_finish(struct authres *authres)
 enum { ID_MAX = 1024, EARLY_PIECES = 8 };
 
 /* What is part of no identifier, however it is spelt: blanks, controls, quotes, all that lenient readers cut at or pass
- * over, bytes that are no UTF-8, and the white, invisible and punctuating characters of Unicode. Its length at the front
- * of text (not empty); 0: a character of an identifier. */
+ * over, bytes that are no UTF-8, and the white, invisible and punctuating characters of Unicode. Its length at the
+ * front of text (not empty); 0: a character of an identifier. */
 static size_t separator(struct slice text)
 {
 	unsigned char c = (unsigned char)text.data[0];

@@ -116,10 +116,10 @@ static const struct {
 	enum dmarc_override_type type;
 	rule_check *check;
 } rules[] = {
-	{DMARC_OVERRIDE_TRUSTED_FORWARDER, check_forwarder},
-	{DMARC_OVERRIDE_TRUSTED_FORWARDER, check_forwarder_domain},
-	{DMARC_OVERRIDE_MAILING_LIST, check_mailing_list},
-	{DMARC_OVERRIDE_LOCAL_POLICY, check_exempt},
+    {DMARC_OVERRIDE_TRUSTED_FORWARDER, check_forwarder},
+    {DMARC_OVERRIDE_TRUSTED_FORWARDER, check_forwarder_domain},
+    {DMARC_OVERRIDE_MAILING_LIST, check_mailing_list},
+    {DMARC_OVERRIDE_LOCAL_POLICY, check_exempt},
 };
 
 enum override_answer dmarc_override_find(const struct override_request *request, struct arena *arena,

@@ -57,7 +57,8 @@ static void authres_clean(struct session *session)
 	size_t results = authres_remove_forged(session, results_field, authres_claims);
 	size_t spf = authres_remove_forged(session, spf_field, received_spf_claims);
 	if (results + spf > 0) {
-		const char *detail = arena_printf(session->arena, "%zu %s, %zu %s removed", results, results_field, spf, spf_field);
+		const char *detail =
+			arena_printf(session->arena, "%zu %s, %zu %s removed", results, results_field, spf, spf_field);
 		session_find(session, &codes[0], detail, NULL);
 	}
 }
@@ -160,7 +161,8 @@ static void authres_insert_spf(struct session *session)
 		.mechanism = matched ? spf->mechanism : "default",
 		.problem = error ? spf->problem : NULL,
 	};
-	session_edit(session, &stage_authres, EDIT_INSERT_HEADER, spf_field, received_spf_write(session->arena, &record), 0);
+	const char *value = received_spf_write(session->arena, &record);
+	session_edit(session, &stage_authres, EDIT_INSERT_HEADER, spf_field, value, 0);
 }
 
 /* Authentication-Results is inserted last, so that it ends on top, where readers look first (RFC 8601 4). */

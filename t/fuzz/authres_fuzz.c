@@ -9,7 +9,9 @@ static void check_written(const char *written)
 {
 	size_t width = sizeof "Authentication-Results: ";
 	for (const char *c = written; *c != '\0'; c++) {
-		require(*c == '\n' ? c[1] == '\t' : *c == '\t' ? c > written && c[-1] == '\n' : (unsigned char)*c >= ' ' && *c != 127);
+		require(*c == '\n'   ? c[1] == '\t'
+		        : *c == '\t' ? c > written && c[-1] == '\n'
+		                     : (unsigned char)*c >= ' ' && *c != 127);
 		require(*c != '\\' && (*c != '\n' || c[2] > ' '));
 		width = *c == '\n' ? 0 : width + 1;
 		require(width <= 998);

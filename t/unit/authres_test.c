@@ -19,72 +19,81 @@ struct claim {
 	bool ours;
 };
 
-#define OURS(text) {SLICE_LITERAL(text), true}
-#define THEIRS(text) {SLICE_LITERAL(text), false}
+#define OURS(text)                                                                                                     \
+	{                                                                                                                  \
+		SLICE_LITERAL(text), true                                                                                      \
+	}
+#define THEIRS(text)                                                                                                   \
+	{                                                                                                                  \
+		SLICE_LITERAL(text), false                                                                                     \
+	}
 
 /* Of mx.example */
 static const struct claim claims[] = {
-	OURS(" mx.example; spf=pass"),
-	OURS(" MX.Example 1; spf=pass"),
-	OURS(" mx.example 1 ; none"),
-	OURS(" (c (d)) mx.example(x);none"),
-	OURS("(a\\)b)mx.example; none"),
-	OURS("\r\n\tmx.example;\r\n\tspf=pass"),
-	OURS("\n \n mx.example\n ;\n spf=pass"),
-	OURS(" \"mx.example\"; none"),
-	OURS(" \" mx.example \"; none"),
-	OURS(" \"mx\\.example\"; none"),
-	OURS(" \"mx.example;\"; none"),
-	OURS(" \"mx.example"),
-	OURS(" mx.example.; none"),
-	OURS(" mx.example...; none"),
-	OURS(" mx.example/1; none"),
-	OURS(" mx.example:25; none"),
-	OURS(" mx.example,other.example; none"),
-	OURS(" <mx.example>; none"),
-	OURS(" [mx.example]; none"),
-	OURS(" mx.example"),
-	OURS(" mx.example spf=pass"),
-	OURS(" mx . example; none"),
-	OURS(" mx.(x)example; none"),
-	OURS(" mx.\r\n example 1; none"),
-	OURS(" ; spf=pass"),
-	OURS(""),
-	OURS(" \t\r\n "),
-	OURS(" (only a comment"),
-	OURS(" (mx.example"),
-	OURS(" spf=pass smtp.mailfrom=a@b.example"),
-	OURS(" spf = pass"),
-	OURS(" (x) dkim (y) = pass"),
-	OURS(" =pass"),
-	OURS(" =?utf-8?q?mx.example?=; spf=pass"),
-	OURS(" mx.example\0.evil.example; spf=pass"),
-	OURS("\0\0mx.example; spf=pass"),
-	OURS(" mx\0.exam\0ple; spf=pass"),
-	OURS(" \x01mx.exa\x7fmple\x08; spf=pass"),
-	OURS("\x0b\x0cmx.example; spf=pass"),
-	OURS("\xa0mx.example; spf=pass"),
-	OURS("\xc2\xa0mx.example\xc2\xa0" "1; spf=pass"),
-	OURS("\xe2\x80\x8bmx.exam\xe2\x80\x8bple; spf=pass"),
-	OURS("\xef\xbb\xbfmx.example; spf=pass"),
-	OURS("\xe3\x80\x80mx.example; spf=pass"),
-	OURS(" mx.exam\xc2\xadple; spf=pass"),
-	OURS(" mx\xe3\x80\x82" "example; spf=pass"),
-	OURS(" \xef\xbd\x8d\xef\xbd\x98.example; spf=pass"),
-	OURS(" \xe2\x80\x9cmx.example\xe2\x80\x9d; spf=pass"),
-	OURS(" mx.example\xff; spf=pass"),
-	THEIRS(" mx.example.org; spf=pass"),
-	THEIRS(" amx.example; spf=pass"),
-	THEIRS(" mx.exampl; spf=pass"),
-	THEIRS(" other.example; spf=pass smtp.mailfrom=mx.example"),
-	THEIRS(" other.example 1; spf=pass"),
-	THEIRS(" other.example spf=pass"),
-	THEIRS(" other.example mx.example; spf=pass"),
-	THEIRS(" (mx.example) other.example; none"),
-	THEIRS(" \"other.example\"; mx.example; none"),
-	THEIRS(" other.example"),
-	THEIRS(" xn--mx-example; none"),
-	THEIRS(" b\xc3\xbc" "cher.example; none"),
+    OURS(" mx.example; spf=pass"),
+    OURS(" MX.Example 1; spf=pass"),
+    OURS(" mx.example 1 ; none"),
+    OURS(" (c (d)) mx.example(x);none"),
+    OURS("(a\\)b)mx.example; none"),
+    OURS("\r\n\tmx.example;\r\n\tspf=pass"),
+    OURS("\n \n mx.example\n ;\n spf=pass"),
+    OURS(" \"mx.example\"; none"),
+    OURS(" \" mx.example \"; none"),
+    OURS(" \"mx\\.example\"; none"),
+    OURS(" \"mx.example;\"; none"),
+    OURS(" \"mx.example"),
+    OURS(" mx.example.; none"),
+    OURS(" mx.example...; none"),
+    OURS(" mx.example/1; none"),
+    OURS(" mx.example:25; none"),
+    OURS(" mx.example,other.example; none"),
+    OURS(" <mx.example>; none"),
+    OURS(" [mx.example]; none"),
+    OURS(" mx.example"),
+    OURS(" mx.example spf=pass"),
+    OURS(" mx . example; none"),
+    OURS(" mx.(x)example; none"),
+    OURS(" mx.\r\n example 1; none"),
+    OURS(" ; spf=pass"),
+    OURS(""),
+    OURS(" \t\r\n "),
+    OURS(" (only a comment"),
+    OURS(" (mx.example"),
+    OURS(" spf=pass smtp.mailfrom=a@b.example"),
+    OURS(" spf = pass"),
+    OURS(" (x) dkim (y) = pass"),
+    OURS(" =pass"),
+    OURS(" =?utf-8?q?mx.example?=; spf=pass"),
+    OURS(" mx.example\0.evil.example; spf=pass"),
+    OURS("\0\0mx.example; spf=pass"),
+    OURS(" mx\0.exam\0ple; spf=pass"),
+    OURS(" \x01mx.exa\x7fmple\x08; spf=pass"),
+    OURS("\x0b\x0cmx.example; spf=pass"),
+    OURS("\xa0mx.example; spf=pass"),
+    OURS("\xc2\xa0mx.example\xc2\xa0"
+         "1; spf=pass"),
+    OURS("\xe2\x80\x8bmx.exam\xe2\x80\x8bple; spf=pass"),
+    OURS("\xef\xbb\xbfmx.example; spf=pass"),
+    OURS("\xe3\x80\x80mx.example; spf=pass"),
+    OURS(" mx.exam\xc2\xadple; spf=pass"),
+    OURS(" mx\xe3\x80\x82"
+         "example; spf=pass"),
+    OURS(" \xef\xbd\x8d\xef\xbd\x98.example; spf=pass"),
+    OURS(" \xe2\x80\x9cmx.example\xe2\x80\x9d; spf=pass"),
+    OURS(" mx.example\xff; spf=pass"),
+    THEIRS(" mx.example.org; spf=pass"),
+    THEIRS(" amx.example; spf=pass"),
+    THEIRS(" mx.exampl; spf=pass"),
+    THEIRS(" other.example; spf=pass smtp.mailfrom=mx.example"),
+    THEIRS(" other.example 1; spf=pass"),
+    THEIRS(" other.example spf=pass"),
+    THEIRS(" other.example mx.example; spf=pass"),
+    THEIRS(" (mx.example) other.example; none"),
+    THEIRS(" \"other.example\"; mx.example; none"),
+    THEIRS(" other.example"),
+    THEIRS(" xn--mx-example; none"),
+    THEIRS(" b\xc3\xbc"
+           "cher.example; none"),
 };
 
 /* Of our name, in whatever form it is configured or written. */
@@ -92,17 +101,33 @@ static const struct {
 	const char *ours, *value;
 	bool claims;
 } forms[] = {
-	{"mx.b\xc3\xbc" "cher.example", " mx.b\xc3\xbc" "cher.example; none", true},
-	{"mx.b\xc3\xbc" "cher.example", " MX.B\xc3\x9c" "CHER.example; none", true},
-	{"mx.b\xc3\xbc" "cher.example", " mx.xn--bcher-kva.example; none", true},
-	{"mx.xn--bcher-kva.example", " mx.b\xc3\xbc" "cher.example 1; none", true},
-	{"mx.xn--bcher-kva.example.", " mx.XN--BCHER-KVA.example; none", true},
-	{"mx.xn--bcher-kva.example", " mx.bu\xcc\x88" "cher.example; none", true},
-	{"mx.xn--bcher-kva.example", " mx.bucher.example; none", false},
-	{"mx.example.", " mx.example; none", true},
-	{"MX.EXAMPLE", " mx.example; none", true},
-	{"mail_1", " MAIL_1; none", true},
-	{"mail_1", " mail_2; none", false},
+    {"mx.b\xc3\xbc"
+     "cher.example",
+     " mx.b\xc3\xbc"
+     "cher.example; none",
+     true},
+    {"mx.b\xc3\xbc"
+     "cher.example",
+     " MX.B\xc3\x9c"
+     "CHER.example; none",
+     true},
+    {"mx.b\xc3\xbc"
+     "cher.example",
+     " mx.xn--bcher-kva.example; none", true},
+    {"mx.xn--bcher-kva.example",
+     " mx.b\xc3\xbc"
+     "cher.example 1; none",
+     true},
+    {"mx.xn--bcher-kva.example.", " mx.XN--BCHER-KVA.example; none", true},
+    {"mx.xn--bcher-kva.example",
+     " mx.bu\xcc\x88"
+     "cher.example; none",
+     true},
+    {"mx.xn--bcher-kva.example", " mx.bucher.example; none", false},
+    {"mx.example.", " mx.example; none", true},
+    {"MX.EXAMPLE", " mx.example; none", true},
+    {"mail_1", " MAIL_1; none", true},
+    {"mail_1", " mail_2; none", false},
 };
 
 static void test_claims(struct arena *arena)
@@ -197,9 +222,9 @@ static bool read_quoted(struct reader *reader, struct strbuf *out)
 {
 	take(reader, '"');
 	while (peek(reader) != '"') {
-		size_t n = peek(reader) >= 0x80 ? text_utf8_length((struct slice){reader->text.data + reader->at,
-		                                                                  reader->text.len - reader->at})
-		                                : 1;
+		size_t n = peek(reader) >= 0x80
+		               ? text_utf8_length((struct slice){reader->text.data + reader->at, reader->text.len - reader->at})
+		               : 1;
 		if (peek(reader) == '\\' || peek(reader) == ';') {
 			return false; /* allowed, but not understood by every reader */
 		}
@@ -305,7 +330,8 @@ static const char *read_strictly(struct arena *arena, const char *value)
 	}
 	while (take(&reader, ';')) {
 		if (!read_resinfo(&reader)) {
-			return arena_printf(arena, "resinfo before \"%s\"", value + (reader.at < reader.text.len ? reader.at : reader.text.len));
+			return arena_printf(arena, "resinfo before \"%s\"",
+			                    value + (reader.at < reader.text.len ? reader.at : reader.text.len));
 		}
 	}
 	return reader.at == reader.text.len ? reader.shape.data : "something behind the end";
@@ -330,36 +356,36 @@ static bool lines_good(struct slice text, size_t name)
 }
 
 static const char *const hostile[] = {
-	"",
-	" ",
-	"   two   blanks   ",
-	"plain",
-	"a@b.example",
-	"@b.example",
-	"a..b@c.example",
-	".a@c.example",
-	"a@b_c.example",
-	"a@-b.example",
-	"a@b..c",
-	"a@[192.0.2.1]",
-	"\"quoted local\"@b.example",
-	"a/b=c?d@e.example",
-	"a@b@c.example",
-	"m\xc3\xbcller@b\xc3\xbc" "cher.example",
-	"\xff\xfe raw \x80",
-	"\xc2\x85\xe2\x80",
-	"))((\\\\\"\"",
-	"a\r\nX-Evil: 1",
-	"a\n\tb",
-	"; dkim=pass header.d=bank.example",
-	"(comment) x=y",
-	"x\x7fy\x01z\x1b[2J",
-	"abc/+=",
-	"[192.0.2.1]",
-	"\\",
-	"\"",
-	"under_score",
-	"100%",
+    "",
+    " ",
+    "   two   blanks   ",
+    "plain",
+    "a@b.example",
+    "@b.example",
+    "a..b@c.example",
+    ".a@c.example",
+    "a@b_c.example",
+    "a@-b.example",
+    "a@b..c",
+    "a@[192.0.2.1]",
+    "\"quoted local\"@b.example",
+    "a/b=c?d@e.example",
+    "a@b@c.example",
+    "m\303\274ller@b\303\274cher.example",
+    "\xff\xfe raw \x80",
+    "\xc2\x85\xe2\x80",
+    "))((\\\\\"\"",
+    "a\r\nX-Evil: 1",
+    "a\n\tb",
+    "; dkim=pass header.d=bank.example",
+    "(comment) x=y",
+    "x\x7fy\x01z\x1b[2J",
+    "abc/+=",
+    "[192.0.2.1]",
+    "\\",
+    "\"",
+    "under_score",
+    "100%",
 };
 
 static void test_one(struct arena *arena, const char *name, const char *value)
@@ -374,9 +400,9 @@ static void test_one(struct arena *arena, const char *name, const char *value)
 	authres_method(&authres, "dmarc", AUTH_PERMERROR, value, NULL);
 	const char *text = authres_finish(&authres);
 	const char *shape = read_strictly(arena, text);
-	bool good = strncmp(shape, "mx.example|spf=fail|reason=", 27) == 0 &&
-	            strstr(shape, "|smtp.mailfrom=") != NULL && strstr(shape, "|smtp.helo=") != NULL &&
-	            strstr(shape, "|dkim=pass|header.i=") != NULL && slice_ends_nocase(slice_from(shape), SLICE_LITERAL("|dmarc=permerror"));
+	bool good = strncmp(shape, "mx.example|spf=fail|reason=", 27) == 0 && strstr(shape, "|smtp.mailfrom=") != NULL &&
+	            strstr(shape, "|smtp.helo=") != NULL && strstr(shape, "|dkim=pass|header.i=") != NULL &&
+	            slice_ends_nocase(slice_from(shape), SLICE_LITERAL("|dmarc=permerror"));
 	ok(good, "the grammar holds: %s", name);
 	if (!good) {
 		printf("# %s\n# %s\n", text_escape(arena, slice_from(shape), "", false, 2000),
@@ -409,7 +435,9 @@ static void test_writer(struct arena *arena)
 	struct authres authres;
 	authres_begin(&authres, arena, "mx.example");
 	is_text(authres_finish(&authres), "mx.example; none", "nothing to say");
-	authres_begin(&authres, arena, "mx.b\xc3\xbc" "cher.example");
+	authres_begin(&authres, arena,
+	              "mx.b\xc3\xbc"
+	              "cher.example");
 	is_text(authres_finish(&authres), "mx.xn--bcher-kva.example; none", "our name in A-labels");
 	authres_begin(&authres, arena, "mx example");
 	is_text(read_strictly(arena, authres_finish(&authres)), "mx example", "a name that is none is quoted");
@@ -479,36 +507,42 @@ static void test_received_spf(struct arena *arena)
 		ok(received_spf_claims(slice_from(text), "mx.example"), "and we know it again");
 	}
 	ip_parse("192.0.2.1", &client);
-	struct received_spf plain = {AUTH_PASS,  "mx.example: b.example permits 192.0.2.1",
-	                             &client,    "a@b.example",
-	                             "h.example", "mailfrom",
-	                             "mx.b\xc3\xbc" "cher.example", "ip4:192.0.2.0/24",
+	struct received_spf plain = {AUTH_PASS,
+	                             "mx.example: b.example permits 192.0.2.1",
+	                             &client,
+	                             "a@b.example",
+	                             "h.example",
+	                             "mailfrom",
+	                             "mx.b\xc3\xbc"
+	                             "cher.example",
+	                             "ip4:192.0.2.0/24",
 	                             NULL};
-	is_text(received_spf_write(arena, &plain),
-	        "pass (mx.example: b.example permits 192.0.2.1)\n\tidentity=mailfrom; client-ip=192.0.2.1; helo=h.example;\n\t"
-	        "envelope-from=\"a@b.example\"; mechanism=\"ip4:192.0.2.0/24\";\n\treceiver=mx.xn--bcher-kva.example",
-	        "as a whole");
+	is_text(
+	    received_spf_write(arena, &plain),
+	    "pass (mx.example: b.example permits 192.0.2.1)\n\tidentity=mailfrom; client-ip=192.0.2.1; helo=h.example;\n\t"
+	    "envelope-from=\"a@b.example\"; mechanism=\"ip4:192.0.2.0/24\";\n\treceiver=mx.xn--bcher-kva.example",
+	    "as a whole");
 }
 
 static void test_spf_claims(struct arena *arena)
 {
 	static const struct claim rows[] = {
-		OURS(" pass (x) client-ip=192.0.2.1; receiver=mx.example; identity=mailfrom"),
-		OURS(" pass receiver = MX.Example."),
-		OURS(" pass RECEIVER=\"mx.example\""),
-		OURS(" pass receiver\r\n =\r\n mx.example"),
-		OURS(" pass (mx.example: domain of a@b designates 192.0.2.1) client-ip=192.0.2.1"),
-		OURS(" pass ( MX.example : x)"),
-		OURS(" pass receiver=other.example; receiver=mx.example"),
-		THEIRS(" pass (google.com: domain of a@b designates 192.0.2.1) client-ip=192.0.2.1;"),
-		THEIRS(" pass (x) client-ip=192.0.2.1; receiver=other.example; helo=mx.example"),
-		THEIRS(" pass"),
-		THEIRS(""),
-		THEIRS(" pass receiver="),
-		THEIRS(" pass receiver"),
-		THEIRS(" pass xreceiver=mx.example"),
-		THEIRS(" pass ("),
-		THEIRS(" pass (:"),
+	    OURS(" pass (x) client-ip=192.0.2.1; receiver=mx.example; identity=mailfrom"),
+	    OURS(" pass receiver = MX.Example."),
+	    OURS(" pass RECEIVER=\"mx.example\""),
+	    OURS(" pass receiver\r\n =\r\n mx.example"),
+	    OURS(" pass (mx.example: domain of a@b designates 192.0.2.1) client-ip=192.0.2.1"),
+	    OURS(" pass ( MX.example : x)"),
+	    OURS(" pass receiver=other.example; receiver=mx.example"),
+	    THEIRS(" pass (google.com: domain of a@b designates 192.0.2.1) client-ip=192.0.2.1;"),
+	    THEIRS(" pass (x) client-ip=192.0.2.1; receiver=other.example; helo=mx.example"),
+	    THEIRS(" pass"),
+	    THEIRS(""),
+	    THEIRS(" pass receiver="),
+	    THEIRS(" pass receiver"),
+	    THEIRS(" pass xreceiver=mx.example"),
+	    THEIRS(" pass ("),
+	    THEIRS(" pass (:"),
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct slice value = heap(rows[i].value);

@@ -17,21 +17,23 @@ static void test_list_ids(struct arena *arena)
 	static const struct {
 		const char *value, *domain;
 	} rows[] = {
-		{" <dev.lists.example>", "dev.lists.example"},
-		{" My \"list\" (of <x.evil.example>) <Dev.Lists.Example>", "dev.lists.example"},
-		{"\r\n\tMy list\r\n\t<dev.lists.example>", "dev.lists.example"},
-		{" dev.lists.example", "dev.lists.example"},
-		{" < dev.lists.example > (comment)", "dev.lists.example"},
-		{" <c++~users.lists.example>", "lists.example"},
-		{" <da39efc25c530ad145d41b86f7420c3b.021999.localhost>", "da39efc25c530ad145d41b86f7420c3b.021999.localhost"},
-		{" <dev.b\xc3\xbc" "cher.example>", "dev.xn--bcher-kva.example"},
-		{" <lists.example> <other.example>", "other.example"},
-		{" <dev.lists.example", NULL},
-		{" <>", NULL},
-		{" ", NULL},
-		{"", NULL},
-		{" <@>", NULL},
-		{" <a b>", NULL},
+	    {" <dev.lists.example>", "dev.lists.example"},
+	    {" My \"list\" (of <x.evil.example>) <Dev.Lists.Example>", "dev.lists.example"},
+	    {"\r\n\tMy list\r\n\t<dev.lists.example>", "dev.lists.example"},
+	    {" dev.lists.example", "dev.lists.example"},
+	    {" < dev.lists.example > (comment)", "dev.lists.example"},
+	    {" <c++~users.lists.example>", "lists.example"},
+	    {" <da39efc25c530ad145d41b86f7420c3b.021999.localhost>", "da39efc25c530ad145d41b86f7420c3b.021999.localhost"},
+	    {" <dev.b\xc3\xbc"
+	     "cher.example>",
+	     "dev.xn--bcher-kva.example"},
+	    {" <lists.example> <other.example>", "other.example"},
+	    {" <dev.lists.example", NULL},
+	    {" <>", NULL},
+	    {" ", NULL},
+	    {"", NULL},
+	    {" <@>", NULL},
+	    {" <a b>", NULL},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct headers headers = {.count = 0};
@@ -60,50 +62,50 @@ struct row {
 };
 
 static const struct row rows[] = {
-	{"nothing holds", "203.0.113.9", "a.example", "x.example", AUTH_PASS, "y.example", NULL, NULL, OVERRIDE_NONE, NULL},
-	{"a forwarder's network", "192.0.2.77", "a.example", "x.example", AUTH_FAIL, NULL, NULL, NULL, OVERRIDE_FOUND,
+    {"nothing holds", "203.0.113.9", "a.example", "x.example", AUTH_PASS, "y.example", NULL, NULL, OVERRIDE_NONE, NULL},
+    {"a forwarder's network", "192.0.2.77", "a.example", "x.example", AUTH_FAIL, NULL, NULL, NULL, OVERRIDE_FOUND,
      "trusted_forwarder: trusted_forwarders: client 192.0.2.77"},
-	{"of IPv6", "2001:db8::7", "a.example", "", AUTH_NONE, NULL, NULL, NULL, OVERRIDE_FOUND,
+    {"of IPv6", "2001:db8::7", "a.example", "", AUTH_NONE, NULL, NULL, NULL, OVERRIDE_FOUND,
      "trusted_forwarder: trusted_forwarders: client 2001:db8::7"},
-	{"just outside of it", "192.0.3.1", "a.example", "", AUTH_NONE, NULL, NULL, NULL, OVERRIDE_NONE, NULL},
-	{"a forwarder's MAIL FROM", "203.0.113.9", "a.example", "srs.fwd.example", AUTH_PASS, NULL, NULL, NULL,
+    {"just outside of it", "192.0.3.1", "a.example", "", AUTH_NONE, NULL, NULL, NULL, OVERRIDE_NONE, NULL},
+    {"a forwarder's MAIL FROM", "203.0.113.9", "a.example", "srs.fwd.example", AUTH_PASS, NULL, NULL, NULL,
      OVERRIDE_FOUND, "trusted_forwarder: trusted_forwarder_domains: SPF pass for srs.fwd.example"},
-	{"its signature", "203.0.113.9", "a.example", "x.example", AUTH_NONE, "FWD.Example", NULL, NULL, OVERRIDE_FOUND,
+    {"its signature", "203.0.113.9", "a.example", "x.example", AUTH_NONE, "FWD.Example", NULL, NULL, OVERRIDE_FOUND,
      "trusted_forwarder: trusted_forwarder_domains: DKIM pass for fwd.example"},
-	{"its name without a pass", "203.0.113.9", "a.example", "fwd.example", AUTH_SOFTFAIL, NULL, NULL, NULL, OVERRIDE_NONE,
-     NULL},
-	{"a name that ends alike", "203.0.113.9", "a.example", "notfwd.example", AUTH_PASS, "xfwd.example", NULL, NULL,
+    {"its name without a pass", "203.0.113.9", "a.example", "fwd.example", AUTH_SOFTFAIL, NULL, NULL, NULL,
      OVERRIDE_NONE, NULL},
-	{"its SPF is temporary", "203.0.113.9", "a.example", "fwd.example", AUTH_TEMPERROR, NULL, NULL, NULL,
+    {"a name that ends alike", "203.0.113.9", "a.example", "notfwd.example", AUTH_PASS, "xfwd.example", NULL, NULL,
+     OVERRIDE_NONE, NULL},
+    {"its SPF is temporary", "203.0.113.9", "a.example", "fwd.example", AUTH_TEMPERROR, NULL, NULL, NULL,
      OVERRIDE_UNDECIDED, "trusted_forwarder: trusted_forwarder_domains: SPF temperror for fwd.example"},
-	{"its key is temporary", "203.0.113.9", "a.example", "x.example", AUTH_NONE, NULL, "fwd.example", NULL,
+    {"its key is temporary", "203.0.113.9", "a.example", "x.example", AUTH_NONE, NULL, "fwd.example", NULL,
      OVERRIDE_UNDECIDED, "trusted_forwarder: trusted_forwarder_domains: DKIM temperror for fwd.example"},
-	{"its SPF is temporary, its key is not", "203.0.113.9", "a.example", "fwd.example", AUTH_TEMPERROR, "fwd.example",
+    {"its SPF is temporary, its key is not", "203.0.113.9", "a.example", "fwd.example", AUTH_TEMPERROR, "fwd.example",
      NULL, NULL, OVERRIDE_FOUND, "trusted_forwarder: trusted_forwarder_domains: DKIM pass for fwd.example"},
-	{"a stranger is temporary", "203.0.113.9", "a.example", "x.example", AUTH_TEMPERROR, NULL, "y.example", NULL,
+    {"a stranger is temporary", "203.0.113.9", "a.example", "x.example", AUTH_TEMPERROR, NULL, "y.example", NULL,
      OVERRIDE_NONE, NULL},
-	{"a list, by SPF", "203.0.113.9", "a.example", "bounce.lists.example", AUTH_PASS, NULL, NULL, "<dev.lists.example>",
+    {"a list, by SPF", "203.0.113.9", "a.example", "bounce.lists.example", AUTH_PASS, NULL, NULL, "<dev.lists.example>",
      OVERRIDE_FOUND, "mailing_list: mailing_lists: List-Id dev.lists.example, SPF pass for bounce.lists.example"},
-	{"by DKIM", "203.0.113.9", "a.example", "x.example", AUTH_PASS, "lists.example", NULL, "<dev.lists.example>",
+    {"by DKIM", "203.0.113.9", "a.example", "x.example", AUTH_PASS, "lists.example", NULL, "<dev.lists.example>",
      OVERRIDE_FOUND, "mailing_list: mailing_lists: List-Id dev.lists.example, DKIM pass for lists.example"},
-	{"a bare List-Id", "203.0.113.9", "a.example", "x.example", AUTH_PASS, "y.example", NULL, "<dev.lists.example>",
+    {"a bare List-Id", "203.0.113.9", "a.example", "x.example", AUTH_PASS, "y.example", NULL, "<dev.lists.example>",
      OVERRIDE_NONE, NULL},
-	{"a List-Id of one list, a pass for another", "203.0.113.9", "a.example", "other.test", AUTH_PASS, NULL, NULL,
+    {"a List-Id of one list, a pass for another", "203.0.113.9", "a.example", "other.test", AUTH_PASS, NULL, NULL,
      "<dev.lists.example>", OVERRIDE_NONE, NULL},
-	{"a pass without the List-Id", "203.0.113.9", "a.example", "lists.example", AUTH_PASS, NULL, NULL, NULL,
+    {"a pass without the List-Id", "203.0.113.9", "a.example", "lists.example", AUTH_PASS, NULL, NULL, NULL,
      OVERRIDE_NONE, NULL},
-	{"a List-Id above the entry", "203.0.113.9", "a.example", "lists.example", AUTH_PASS, NULL, NULL, "<example>",
+    {"a List-Id above the entry", "203.0.113.9", "a.example", "lists.example", AUTH_PASS, NULL, NULL, "<example>",
      OVERRIDE_NONE, NULL},
-	{"a list whose key is temporary", "203.0.113.9", "a.example", "x.example", AUTH_NONE, NULL, "lists.example",
+    {"a list whose key is temporary", "203.0.113.9", "a.example", "x.example", AUTH_NONE, NULL, "lists.example",
      "<dev.lists.example>", OVERRIDE_UNDECIDED,
      "mailing_list: mailing_lists: List-Id dev.lists.example, DKIM temperror for lists.example"},
-	{"an exempt author", "203.0.113.9", "exempt.example", "", AUTH_NONE, NULL, NULL, NULL, OVERRIDE_FOUND,
+    {"an exempt author", "203.0.113.9", "exempt.example", "", AUTH_NONE, NULL, NULL, NULL, OVERRIDE_FOUND,
      "local_policy: exempt_domains: exempt.example"},
-	{"one below", "203.0.113.9", "x.exempt.example", "", AUTH_NONE, NULL, NULL, NULL, OVERRIDE_FOUND,
+    {"one below", "203.0.113.9", "x.exempt.example", "", AUTH_NONE, NULL, NULL, NULL, OVERRIDE_FOUND,
      "local_policy: exempt_domains: exempt.example"},
-	{"undecided, but exempt", "203.0.113.9", "exempt.example", "fwd.example", AUTH_TEMPERROR, NULL, NULL, NULL,
+    {"undecided, but exempt", "203.0.113.9", "exempt.example", "fwd.example", AUTH_TEMPERROR, NULL, NULL, NULL,
      OVERRIDE_FOUND, "local_policy: exempt_domains: exempt.example"},
-	{"the first rule that holds", "192.0.2.1", "exempt.example", "fwd.example", AUTH_PASS, NULL, NULL, NULL,
+    {"the first rule that holds", "192.0.2.1", "exempt.example", "fwd.example", AUTH_PASS, NULL, NULL, NULL,
      OVERRIDE_FOUND, "trusted_forwarder: trusted_forwarders: client 192.0.2.1"},
 };
 
@@ -139,9 +141,9 @@ static void test_rules(struct arena *arena, bool configured)
 			is_int(answer, OVERRIDE_NONE, "by default nothing is lifted");
 			continue;
 		}
-		const char *got = override.type == DMARC_OVERRIDE_NONE ? NULL
-		                                                       : arena_printf(arena, "%s: %s",
-		                                                                      dmarc_override_name(override.type), override.comment);
+		const char *got = override.type == DMARC_OVERRIDE_NONE
+		                      ? NULL
+		                      : arena_printf(arena, "%s: %s", dmarc_override_name(override.type), override.comment);
 		is_int(answer, row->answer, row->name);
 		is_text(got, row->expected, "  which, and why");
 	}
