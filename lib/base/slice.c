@@ -205,7 +205,7 @@ bool slice_is_utf8(struct slice text)
 {
 	for (size_t i = 0; i < text.len;) {
 		struct slice rest = {text.data + i, text.len - i};
-		size_t n = (unsigned char)rest.data[0] < 0x80 ? 1 : utf8_length(rest);
+		size_t n = (unsigned char)rest.data[0] < 0x80 ? 1 : text_utf8_length(rest);
 		if (n == 0) {
 			return false;
 		}

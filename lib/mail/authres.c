@@ -44,30 +44,31 @@ static bool is_domain_name(struct slice text)
 }
 
 /* [ local-part ] "@" domain-name of RFC 8601 2.2 where the local part needs no quotes. */
-static bool is_mailbox(const char *text)
+static bool is_mailbox(const char *text, bool utf8)
 {
 	const char *at = strrchr(text, '@');
 	return at != NULL && strlen(text) <= FIELD_VALUE_MAX &&
-	       (at == text || field_is_dot_atom((struct slice){text, (size_t)(at - text)})) &&
+	       (at == text || field_is_dot_atom((struct slice){text, (size_t)(at - text)}, utf8)) &&
 	       is_domain_name(slice_from(at + 1));
 }
 
-static const char *authres_value(struct arena *arena, const char *value)
+static const char *authres_value(struct arena *arena, const char *value, bool utf8)
 {
-	return field_is_token(value) || is_mailbox(value) ? value : field_quoted(arena, value);
+	return field_is_token(value) || is_mailbox(value, utf8) ? value : field_quoted(arena, value, utf8);
 }
 
 /* In US-ASCII where it is a domain with U-labels: not every reader is one of RFC 6532. */
 static const char *authres_id(struct arena *arena, const char *authserv_id)
 {
 	const char *domain = field_is_token(authserv_id) ? NULL : domain_canonical(arena, slice_from(authserv_id));
-	return domain != NULL ? domain : authres_value(arena, authserv_id);
+	return domain != NULL ? domain : authres_value(arena, authserv_id, false);
 }
 
 void authres_begin(struct authres *authres, struct arena *arena, const char *authserv_id)
 {
 	field_begin(&authres->field, arena, "Authentication-Results", authres_id(arena, authserv_id));
 	authres->methods = 0;
+	authres->utf8 = false;
 }
 
 void authres_method(struct authres *authres, const char *method, enum auth_result result, const char *comment,
@@ -82,14 +83,14 @@ void authres_method(struct authres *authres, const char *method, enum auth_resul
 	}
 	if (reason != NULL) {
 		field_word(&authres->field,
-		           arena_printf(arena, "reason=%s", field_is_token(reason) ? reason : field_quoted(arena, reason)));
+		           arena_printf(arena, "reason=%s", field_is_token(reason) ? reason : field_quoted(arena, reason, authres->utf8)));
 	}
 }
 
 void authres_property(struct authres *authres, const char *ptype, const char *property, const char *value)
 {
 	struct arena *arena = authres->field.text.arena;
-	field_word(&authres->field, arena_printf(arena, "%s.%s=%s", ptype, property, authres_value(arena, value)));
+	field_word(&authres->field, arena_printf(arena, "%s.%s=%s", ptype, property, authres_value(arena, value, authres->utf8)));
 }
 
 const char *authres_finish(struct authres *authres)
@@ -148,16 +149,6 @@ static size_t skip_separators(struct slice text, size_t at)
 	return at < text.len ? at : text.len;
 }
 
-static bool is_plain(struct slice text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		if ((unsigned char)text.data[i] >= 0x80) {
-			return false;
-		}
-	}
-	return true;
-}
-
 /* Are the bytes gathered so far our identifier? Trailing dots do not count. plain: they are US-ASCII. */
 static bool is_ours(struct arena *arena, struct slice id, bool plain, const char *ours)
 {
@@ -213,7 +204,7 @@ static bool value_claims(struct arena *arena, struct slice value, const char *ou
 	for (size_t at = skip_separators(value, 0); at < value.len && value.data[at] != ';';) {
 		size_t before = id.len;
 		bool room = take_piece(value, &at, bytes, &id.len);
-		plain = plain && is_plain((struct slice){bytes + before, id.len - before});
+		plain = plain && slice_is_ascii((struct slice){bytes + before, id.len - before});
 		if (!room) {
 			return !plain; /* of plain bytes every prefix was looked at */
 		}

@@ -19,11 +19,12 @@ const char *auth_result_name(enum auth_result result); /* "temperror" */
 
 /* Writer, strictly by RFC 8601 2.2. Begin with the authserv-id (of one with U-labels the A-labels are written), add
  * methods with their properties, finish. Values are quoted where the grammar asks for it, and cut when over 800 bytes;
- * comments are cut at 200 and US-ASCII; what cannot stand in a header becomes '?'. Lines are folded at 76 bytes where
+ * comments are cut at 200 and US-ASCII, values too unless `utf8` is set; what cannot stand in a header becomes '?'. Lines are folded at 76 bytes where
  * there is a place to, and are never over 998. */
 struct authres {
 	struct field field;
 	unsigned methods;
+	bool utf8; /* values may be UTF-8: in an internationalized message alone (RFC 6532). Set after begin */
 };
 void authres_begin(struct authres *authres, struct arena *arena, const char *authserv_id);
 void authres_method(struct authres *authres, const char *method, enum auth_result result, const char *comment,

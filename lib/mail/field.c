@@ -37,7 +37,7 @@ void field_comment(struct field *field, const char *comment)
 	strbuf_init(&clean, arena);
 	for (char *c = text; *c != '\0'; c++) {
 		bool quote = *c == '(' || *c == ')' || *c == '"';
-		char safe = quote ? '\'' : *c == ';' ? ',' : *c == '\\' || *c < ' ' || *c == 127 ? '?' : *c;
+		char safe = quote ? '\'' : *c == ';' ? ',' : *c == '\\' || (unsigned char)*c < ' ' || (unsigned char)*c >= 127 ? '?' : *c;
 		if (safe != ' ' || (clean.len > 0 && clean.data[clean.len - 1] != ' ')) {
 			strbuf_add_char(&clean, safe);
 		}
@@ -53,23 +53,23 @@ void field_comment(struct field *field, const char *comment)
 bool field_is_token(const char *text)
 {
 	for (const char *c = text; *c != '\0'; c++) {
-		if (*c <= ' ' || *c >= 127 || strchr("()<>@,;:\\\"/[]?=", *c) != NULL) {
+		if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 127 || strchr("()<>@,;:\\\"/[]?=", *c) != NULL) {
 			return false;
 		}
 	}
 	return text[0] != '\0' && strlen(text) <= FIELD_VALUE_MAX;
 }
 
-bool field_is_dot_atom(struct slice text)
+bool field_is_dot_atom(struct slice text, bool utf8)
 {
 	struct slice atom;
-	if (text.len == 0 || text.len > FIELD_VALUE_MAX) {
+	if (text.len == 0 || text.len > FIELD_VALUE_MAX || (utf8 ? !slice_is_utf8(text) : !slice_is_ascii(text))) {
 		return false;
 	}
 	while (slice_split(&text, '.', &atom)) {
 		for (size_t i = 0; i < atom.len; i++) {
 			char c = atom.data[i];
-			if (!ascii_is_alpha(c) && !ascii_is_digit(c) && (c == '\0' || strchr("!#$%&'*+-/=?^_`{|}~", c) == NULL)) {
+			if ((unsigned char)c < 0x80 && !ascii_is_alpha(c) && !ascii_is_digit(c) && (c == '\0' || strchr("!#$%&'*+-/=?^_`{|}~", c) == NULL)) {
 				return false;
 			}
 		}
@@ -80,7 +80,7 @@ bool field_is_dot_atom(struct slice text)
 	return true;
 }
 
-const char *field_quoted(struct arena *arena, const char *value)
+const char *field_quoted(struct arena *arena, const char *value, bool utf8)
 {
 	struct strbuf out;
 	struct slice text = slice_from(value);
@@ -88,7 +88,7 @@ const char *field_quoted(struct arena *arena, const char *value)
 	strbuf_add_char(&out, '"');
 	for (size_t i = 0; i < text.len;) {
 		char c = text.data[i];
-		size_t n = (unsigned char)c >= 0x80 ? text_utf8_length((struct slice){text.data + i, text.len - i}) : 0;
+		size_t n = utf8 && (unsigned char)c >= 0x80 ? text_utf8_length((struct slice){text.data + i, text.len - i}) : 0;
 		if (out.len >= FIELD_VALUE_MAX) {
 			strbuf_add_text(&out, "...");
 			break;
@@ -96,7 +96,7 @@ const char *field_quoted(struct arena *arena, const char *value)
 		if (n > 0) {
 			strbuf_add(&out, text.data + i, n);
 		} else {
-			strbuf_add_char(&out, c == '"' ? '\'' : c < ' ' || c == 127 || c == '\\' || c == ';' ? '?' : c);
+			strbuf_add_char(&out, c == '"' ? '\'' : (unsigned char)c < ' ' || (unsigned char)c >= 127 || c == '\\' || c == ';' ? '?' : c);
 		}
 		i += n > 0 ? n : 1;
 	}

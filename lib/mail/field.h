@@ -21,12 +21,13 @@ void field_word(struct field *field, const char *word);
  * field_quoted()), cut at 200 bytes. */
 void field_comment(struct field *field, const char *comment);
 
-/* A quoted string (RFC 5322 3.2.4) of any text: UTF-8 stays (RFC 6532), other bytes that cannot stand there become '?'.
+/* A quoted string (RFC 5322 3.2.4) of any text: UTF-8 stays where it may (utf8: in an internationalized message, RFC
+ * 6532), other bytes that cannot stand there become '?'.
  * So do what readers split at without looking at quotes, or do not know to be escaped: ";" and backslash; a quote
  * becomes an apostrophe. HELO and MAIL FROM are the client's own words, and must not become results of ours. */
-const char *field_quoted(struct arena *arena, const char *value);
+const char *field_quoted(struct arena *arena, const char *value, bool utf8);
 /* Can it stand without quotes, as a token (RFC 2045 5.1), as a dot-atom (RFC 5322 3.2.3)? Not when it would be cut. */
 bool field_is_token(const char *text);
-bool field_is_dot_atom(struct slice text);
+bool field_is_dot_atom(struct slice text, bool utf8);
 
 #endif

@@ -3,10 +3,10 @@
 #include "lib/mail/domain.h"
 
 /* A dot-atom as it stands, anything else quoted. `more`: another pair follows. */
-static void add_pair(struct field *field, const char *key, const char *value, bool more)
+static void add_pair(struct field *field, const char *key, const char *value, bool utf8, bool more)
 {
 	struct arena *arena = field->text.arena;
-	const char *safe = field_is_dot_atom(slice_from(value)) ? value : field_quoted(arena, value);
+	const char *safe = field_is_dot_atom(slice_from(value), false) ? value : field_quoted(arena, value, utf8);
 	field_word(field, arena_printf(arena, "%s=%s%s", key, safe, more ? ";" : ""));
 }
 
@@ -27,16 +27,16 @@ const char *received_spf_write(struct arena *arena, const struct received_spf *r
 		field_comment(&field, record->comment);
 	}
 	field_line(&field, arena_printf(arena, "identity=%s;", record->identity));
-	add_pair(&field, "client-ip", client, true);
-	add_pair(&field, "helo", record->helo, true);
-	add_pair(&field, "envelope-from", record->envelope_from, true);
+	add_pair(&field, "client-ip", client, record->utf8, true);
+	add_pair(&field, "helo", record->helo, record->utf8, true);
+	add_pair(&field, "envelope-from", record->envelope_from, record->utf8, true);
 	if (record->mechanism != NULL) {
-		add_pair(&field, "mechanism", record->mechanism, true);
+		add_pair(&field, "mechanism", record->mechanism, record->utf8, true);
 	}
 	if (record->problem != NULL) {
-		add_pair(&field, "problem", record->problem, true);
+		add_pair(&field, "problem", record->problem, record->utf8, true);
 	}
-	add_pair(&field, "receiver", receiver_name(arena, record->receiver), false);
+	add_pair(&field, "receiver", receiver_name(arena, record->receiver), record->utf8, false);
 	return field.text.data;
 }
 

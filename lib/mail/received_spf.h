@@ -15,6 +15,7 @@ struct received_spf {
 	const char *receiver;  /* our name */
 	const char *mechanism; /* that matched; NULL: not known ("default" where none did) */
 	const char *problem;   /* of temperror and permerror; NULL: none */
+	bool utf8;             /* values may be UTF-8 (authres.h) */
 };
 
 /* The value, folded with LF + tab, without a leading space. Safe like authres's (authres.h), whatever the values are.

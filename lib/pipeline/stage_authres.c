@@ -63,6 +63,26 @@ static void authres_clean(struct session *session)
 	}
 }
 
+/* A domain with U-labels is shown in A-labels, which are good in any message. A local part in UTF-8 can only stand in
+ * an internationalized one; elsewhere the domain alone is given, as RFC 8601 2.2 allows. */
+static const char *authres_mailfrom(const struct session *session)
+{
+	const struct address *address = &session->mail_from;
+	if (slice_is_ascii(slice_from(address->text)) || address->domain[0] == '\0') {
+		return address->text;
+	}
+	struct slice local = slice_from(address->local);
+	bool shown = slice_is_ascii(local) || (session->smtputf8 && slice_is_utf8(local));
+	return shown ? arena_printf(session->arena, "%s@%s", address->local, address->domain) : address->domain;
+}
+
+/* HELO as it was said, but in A-labels. */
+static const char *authres_helo(const struct session *session, const struct spf_verdict *spf)
+{
+	bool said = slice_is_ascii(slice_from(session->helo)) || spf->domain[0] == '\0';
+	return said ? session->helo : spf->domain;
+}
+
 static void authres_add_spf(struct session *session, struct authres *authres)
 {
 	const struct spf_verdict *spf = &session->spf;
@@ -154,8 +174,9 @@ static void authres_insert_spf(struct session *session)
 		.result = spf->result,
 		.comment = spf_comment(session),
 		.client = &session->client,
-		.envelope_from = session->mail_from.text,
-		.helo = session->helo,
+		.envelope_from = authres_mailfrom(session),
+		.helo = spf->scope == SPF_SCOPE_HELO ? authres_helo(session, spf) : session->helo,
+		.utf8 = session->smtputf8,
 		.identity = spf->scope == SPF_SCOPE_HELO ? "helo" : "mailfrom",
 		.receiver = session->authserv_id,
 		.mechanism = matched ? spf->mechanism : "default",
@@ -193,7 +214,8 @@ static enum stage_progress authres_end(struct session *session, const void *sett
 	bool inbound = session->direction == DIRECTION_INBOUND;
 	bool dmarc = pipeline_runs(session, &stage_dmarc) && session->message != NULL;
 	bool spf = pipeline_runs(session, &stage_spf);
-	if (inbound && ((spf && !session->spf_known) || !session->inspected || (dmarc && !session->dmarc_known))) {
+	bool spf_done = !spf || (session->spf_known && session->spf_helo_known);
+	if (inbound && (!spf_done || !session->inspected || (dmarc && !session->dmarc_known))) {
 		return STAGE_PENDING;
 	}
 	authres_clean(session);

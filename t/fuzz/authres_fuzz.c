@@ -28,10 +28,11 @@ static size_t count(const char *text, char wanted)
 	return n;
 }
 
-static void check_writers(struct arena *arena, const char *text)
+static void check_writers(struct arena *arena, const char *text, bool utf8)
 {
 	struct authres authres;
 	authres_begin(&authres, arena, "mx.example");
+	authres.utf8 = utf8;
 	authres_method(&authres, "spf", AUTH_FAIL, text, text);
 	authres_property(&authres, "smtp", "mailfrom", text);
 	authres_property(&authres, "smtp", "helo", text);
@@ -39,11 +40,12 @@ static void check_writers(struct arena *arena, const char *text)
 	authres_property(&authres, "header", "d", text);
 	const char *written = authres_finish(&authres);
 	check_written(written);
+	require(utf8 ? slice_is_utf8(slice_from(written)) : slice_is_ascii(slice_from(written)));
 	require(authres_claims(slice_from(written), "mx.example"));
 	require(!authres_claims(slice_from(written), "mx.example.org"));
 	require(count(written, '"') % 2 == 0);
 	struct ip client = {.family = IP_V4};
-	struct received_spf spf = {AUTH_FAIL, text, &client, text, text, "mailfrom", "mx.example", text, text};
+	struct received_spf spf = {AUTH_FAIL, text, &client, text, text, "mailfrom", "mx.example", text, text, utf8};
 	written = received_spf_write(arena, &spf);
 	check_written(written);
 	require(received_spf_claims(slice_from(written), "mx.example"));
@@ -75,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_claims(arena, value);
 	}
 	authres_claims(value, "mx.xn--bcher-kva.example");
-	check_writers(arena, slice_dup(arena, value));
+	check_writers(arena, slice_dup(arena, value), size % 2 == 1);
 	arena_destroy(arena);
 	return 0;
 }

@@ -244,7 +244,7 @@ static bool is_keyword_byte(int c)
 
 static bool is_local_byte(int c)
 {
-	return c < 127 && (is_keyword_byte(c) || (c > 0 && strchr("!#$%&'*+/=?^_`{|}~.", c) != NULL));
+	return c >= 128 || is_keyword_byte(c) || (c > 0 && strchr("!#$%&'*+/=?^_`{|}~.", c) != NULL);
 }
 
 static bool is_domain_byte(int c)
@@ -261,7 +261,7 @@ static bool read_pvalue(struct reader *reader, bool mailbox)
 	size_t from = reader->at;
 	size_t shape = reader->shape.len;
 	bool token = read_while(reader, is_token_byte, &reader->shape);
-	if (peek(reader) != '@' && !(mailbox && peek(reader) >= 0 && strchr("/?=", peek(reader)) != NULL)) {
+	if (peek(reader) != '@' && peek(reader) < 128 && !(mailbox && peek(reader) >= 0 && strchr("/?=", peek(reader)) != NULL)) {
 		return token;
 	}
 	reader->at = from;
@@ -388,10 +388,11 @@ static const char *const hostile[] = {
     "100%",
 };
 
-static void test_one(struct arena *arena, const char *name, const char *value)
+static void test_one(struct arena *arena, const char *name, const char *value, bool utf8)
 {
 	struct authres authres;
 	authres_begin(&authres, arena, "mx.example");
+	authres.utf8 = utf8;
 	authres_method(&authres, "spf", AUTH_FAIL, value, value);
 	authres_property(&authres, "smtp", "mailfrom", value);
 	authres_property(&authres, "smtp", "helo", value);
@@ -403,30 +404,31 @@ static void test_one(struct arena *arena, const char *name, const char *value)
 	bool good = strncmp(shape, "mx.example|spf=fail|reason=", 27) == 0 && strstr(shape, "|smtp.mailfrom=") != NULL &&
 	            strstr(shape, "|smtp.helo=") != NULL && strstr(shape, "|dkim=pass|header.i=") != NULL &&
 	            slice_ends_nocase(slice_from(shape), SLICE_LITERAL("|dmarc=permerror"));
-	ok(good, "the grammar holds: %s", name);
+	ok(good, "the grammar holds: %s%s", name, utf8 ? ", internationalized" : "");
 	if (!good) {
 		printf("# %s\n# %s\n", text_escape(arena, slice_from(shape), "", false, 2000),
 		       text_escape(arena, slice_from(text), "", false, 2000));
 	}
+	ok(utf8 ? slice_is_utf8(slice_from(text)) : slice_is_ascii(slice_from(text)), "in the right bytes");
 	ok(lines_good(slice_from(text), strlen("Authentication-Results")), "and its lines are good");
 	ok(authres_claims(slice_from(text), "mx.example"), "and we know it again");
 }
 
-static void test_grammar(struct arena *arena)
+static void test_grammar(struct arena *arena, bool utf8)
 {
 	char bytes[3001];
 	for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
-		test_one(arena, text_escape(arena, slice_from(hostile[i]), "", false, 60), hostile[i]);
+		test_one(arena, text_escape(arena, slice_from(hostile[i]), "", false, 60), hostile[i], utf8);
 	}
 	static const char fills[] = {'a', ' ', '"', '\\', '(', '\xc3', '\x01'};
 	for (size_t i = 0; i < sizeof fills; i++) {
 		memset(bytes, fills[i], 3000);
 		bytes[3000] = '\0';
-		test_one(arena, arena_printf(arena, "3,000 bytes of %02x", (unsigned char)fills[i]), bytes);
+		test_one(arena, arena_printf(arena, "3,000 bytes of %02x", (unsigned char)fills[i]), bytes, utf8);
 	}
 	for (int c = 1; c < 256; c++) {
 		char text[] = {'a', (char)c, 'b', '\0'};
-		test_one(arena, arena_printf(arena, "byte %02x", (unsigned)c), text);
+		test_one(arena, arena_printf(arena, "byte %02x", (unsigned)c), text, utf8);
 	}
 }
 
@@ -450,11 +452,32 @@ static void test_writer(struct arena *arena)
 	        "mx.example;\n\tspf=fail (bad 'very'? ??? thing) reason=\"because of that\"\n\tsmtp.mailfrom=a@b.example "
 	        "smtp.helo=\"we'ird? ??X-Evil: 1\"\n\theader.b=\"abc/+=\"",
 	        "quoted, folded, and nothing breaks out");
-	authres_begin(&authres, arena, "mx.example");
-	authres_method(&authres, "spf", AUTH_PASS, NULL, NULL);
-	authres_property(&authres, "smtp", "mailfrom", "m\xc3\xbcller@b.example");
-	is_text(read_strictly(arena, authres_finish(&authres)), "mx.example|spf=pass|smtp.mailfrom=m\xc3\xbcller@b.example",
-	        "UTF-8 of an internationalised address stays");
+}
+
+/* UTF-8 in values is for internationalized messages alone (RFC 8601 2.2, RFC 6532). */
+static void test_utf8(struct arena *arena)
+{
+	static const struct {
+		const char *value, *ascii, *utf8;
+	} rows[] = {
+	    {"m\303\274ller@b.example", "\"m?\?ller@b.example\"", "m\303\274ller@b.example"},
+	    {"\"m \303\274\"@b.example", "\"'m ?\?'@b.example\"", "\"'m \303\274'@b.example\""},
+	    {"m\374@b.example", "\"m?@b.example\"", "\"m?@b.example\""},               /* Latin-1 */
+	    {"m\302\205@b.example", "\"m?\?@b.example\"", "\"m?\?@b.example\""},       /* a line break of C1 */
+	    {"m\303\274;x=y@b.example", "\"m?\?\?x=y@b.example\"", "\"m\303\274?x=y@b.example\""},
+	    {"a@b.example", "a@b.example", "a@b.example"},
+	};
+	for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) {
+		struct authres authres;
+		authres_begin(&authres, arena, "mx");
+		authres.utf8 = i % 2 == 1;
+		authres_method(&authres, "spf", AUTH_PASS, "\303\274", NULL);
+		authres_property(&authres, "smtp", "mailfrom", rows[i / 2].value);
+		is_text(authres_finish(&authres),
+		        arena_printf(arena, "mx;\n\tspf=pass (?\?) smtp.mailfrom=%s",
+		                     i % 2 == 1 ? rows[i / 2].utf8 : rows[i / 2].ascii),
+		        authres.utf8 ? "in an internationalized message" : "in any other");
+	}
 }
 
 /* ---- Received-SPF ---- */
@@ -497,7 +520,7 @@ static void test_received_spf(struct arena *arena)
 	ip_parse("2001:db8::1", &client);
 	for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
 		const char *evil = hostile[i];
-		struct received_spf field = {AUTH_TEMPERROR, evil, &client, evil, evil, "mailfrom", "mx.example", evil, evil};
+		struct received_spf field = {AUTH_TEMPERROR, evil, &client, evil, evil, "mailfrom", "mx.example", evil, evil, i % 2 == 1};
 		const char *text = received_spf_write(arena, &field);
 		const char *shape = read_spf_strictly(arena, text);
 		ok(strncmp(shape, "temperror|identity=mailfrom|client-ip=2001:db8::1|helo=", 55) == 0 &&
@@ -516,7 +539,7 @@ static void test_received_spf(struct arena *arena)
 	                             "mx.b\xc3\xbc"
 	                             "cher.example",
 	                             "ip4:192.0.2.0/24",
-	                             NULL};
+	                             NULL, false};
 	is_text(
 	    received_spf_write(arena, &plain),
 	    "pass (mx.example: b.example permits 192.0.2.1)\n\tidentity=mailfrom; client-ip=192.0.2.1; helo=h.example;\n\t"
@@ -557,7 +580,9 @@ int main(void)
 	struct arena *arena = arena_create(65536);
 	test_claims(arena);
 	test_writer(arena);
-	test_grammar(arena);
+	test_utf8(arena);
+	test_grammar(arena, false);
+	test_grammar(arena, true);
 	test_received_spf(arena);
 	test_spf_claims(arena);
 	arena_destroy(arena);

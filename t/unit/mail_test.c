@@ -227,6 +227,13 @@ static void test_authors(struct arena *arena)
 		{"@b.example", AUTHOR_MALFORMED, ""},
 		{"a: b: c@d.example;;", AUTHOR_MALFORMED, "d.example"},
 		{"=?utf-8?q?a=40b.example?= <c@d.example>", AUTHOR_OK, "d.example"},
+		{"M\xc3\xbcller <m\xc3\xbcller@b\xc3\xbc" "cher.example>", AUTHOR_OK, "xn--bcher-kva.example"},
+		{"a@b\xc3\xbc" "cher.example, c@xn--bcher-kva.example", AUTHOR_OK, "xn--bcher-kva.example"},
+		{"\"m\xc3\xbc@x.example\"@b\xc3\xbc" "cher\xe3\x80\x82" "example", AUTHOR_OK, "xn--bcher-kva.example"},
+		{"a@b\xc3\xbc" "cher.example, c@bucher.example", AUTHOR_MANY_DOMAINS, "xn--bcher-kva.example"},
+		{"a@exam\xe2\x80\x8dple.com", AUTHOR_MALFORMED, ""},
+		{"a@b.example, c@\xe2\x98\x83.example", AUTHOR_MALFORMED, "b.example"},
+		{"a@b.example\xef\xbc\xa0" "c.example", AUTHOR_MALFORMED, ""},
 		/* tricks: what one program reads, another must not read otherwise */
 		{"=?utf-8?q?boss=40bank.example=00?=@evil.example", AUTHOR_OK, "evil.example"},
 		{"=?utf-8?b?Ym9zc0BiYW5rLmV4YW1wbGU=?= <a@evil.example>", AUTHOR_OK, "evil.example"},
@@ -268,7 +275,7 @@ static void test_authors(struct arena *arena)
 		{"J\xc3\xb6rg <j\xc3\xb6rg@b\xc3\xbc" "cher.example>", AUTHOR_OK, "xn--bcher-kva.example"},
 		{"a@b\xc3\xbc" "cher.example, c@XN--BCHER-KVA.example", AUTHOR_OK, "xn--bcher-kva.example"},
 		{"a@b\xfc" "cher.example", AUTHOR_MALFORMED, ""},
-		{"a\xef\xbc\xa0" "bank.example", AUTHOR_NO_DOMAIN, ""},
+		{"a\xef\xbc\xa0" "bank.example", AUTHOR_NO_DOMAIN, ""}, /* a full-width @ is none */
 		{"a@\xe2\x80\x8b" "bank.example", AUTHOR_OK, "bank.example"},
 		{"a@bank\xe3\x80\x82" "example", AUTHOR_OK, "bank.example"},
 		{NULL, AUTHOR_NO_FROM, ""},
