@@ -83,14 +83,16 @@ void authres_method(struct authres *authres, const char *method, enum auth_resul
 	}
 	if (reason != NULL) {
 		field_word(&authres->field,
-		           arena_printf(arena, "reason=%s", field_is_token(reason) ? reason : field_quoted(arena, reason, authres->utf8)));
+		           arena_printf(arena, "reason=%s",
+		                        field_is_token(reason) ? reason : field_quoted(arena, reason, authres->utf8)));
 	}
 }
 
 void authres_property(struct authres *authres, const char *ptype, const char *property, const char *value)
 {
 	struct arena *arena = authres->field.text.arena;
-	field_word(&authres->field, arena_printf(arena, "%s.%s=%s", ptype, property, authres_value(arena, value, authres->utf8)));
+	field_word(&authres->field,
+	           arena_printf(arena, "%s.%s=%s", ptype, property, authres_value(arena, value, authres->utf8)));
 }
 
 const char *authres_finish(struct authres *authres)

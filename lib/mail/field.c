@@ -37,7 +37,10 @@ void field_comment(struct field *field, const char *comment)
 	strbuf_init(&clean, arena);
 	for (char *c = text; *c != '\0'; c++) {
 		bool quote = *c == '(' || *c == ')' || *c == '"';
-		char safe = quote ? '\'' : *c == ';' ? ',' : *c == '\\' || (unsigned char)*c < ' ' || (unsigned char)*c >= 127 ? '?' : *c;
+		char safe = quote                                                               ? '\''
+		            : *c == ';'                                                         ? ','
+		            : *c == '\\' || (unsigned char)*c < ' ' || (unsigned char)*c >= 127 ? '?'
+		                                                                                : *c;
 		if (safe != ' ' || (clean.len > 0 && clean.data[clean.len - 1] != ' ')) {
 			strbuf_add_char(&clean, safe);
 		}
@@ -69,7 +72,8 @@ bool field_is_dot_atom(struct slice text, bool utf8)
 	while (slice_split(&text, '.', &atom)) {
 		for (size_t i = 0; i < atom.len; i++) {
 			char c = atom.data[i];
-			if ((unsigned char)c < 0x80 && !ascii_is_alpha(c) && !ascii_is_digit(c) && (c == '\0' || strchr("!#$%&'*+-/=?^_`{|}~", c) == NULL)) {
+			if ((unsigned char)c < 0x80 && !ascii_is_alpha(c) && !ascii_is_digit(c) &&
+			    (c == '\0' || strchr("!#$%&'*+-/=?^_`{|}~", c) == NULL)) {
 				return false;
 			}
 		}
@@ -96,7 +100,9 @@ const char *field_quoted(struct arena *arena, const char *value, bool utf8)
 		if (n > 0) {
 			strbuf_add(&out, text.data + i, n);
 		} else {
-			strbuf_add_char(&out, c == '"' ? '\'' : (unsigned char)c < ' ' || (unsigned char)c >= 127 || c == '\\' || c == ';' ? '?' : c);
+			strbuf_add_char(&out, c == '"'                                                                     ? '\''
+			                      : (unsigned char)c < ' ' || (unsigned char)c >= 127 || c == '\\' || c == ';' ? '?'
+			                                                                                                   : c);
 		}
 		i += n > 0 ? n : 1;
 	}
