@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct headers headers = {.items = NULL};
 	struct dkim_keys keys;
 	headers_parse(&headers, arena, &limits, (struct slice){(const char *)data, size});
-	dkim_keys_collect(arena, &headers, &keys);
+	dkim_keys_collect(arena, &headers, DKIM_MAX_SIGNATURES, &keys);
 	require(keys.count <= DKIM_MAX_SIGNATURES);
 	require(keys.count + keys.ignored == headers_count(&headers, "DKIM-Signature"));
 	for (size_t i = 0; i < keys.count; i++) {

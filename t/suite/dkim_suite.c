@@ -179,17 +179,18 @@ static void check(const char *file, struct slice bytes, const char *expected)
 	struct headers headers = {.count = 0};
 	struct header_limits limits = {.max_count = 1000, .max_bytes = 1 << 20};
 	struct dkim_keys keys;
+	struct dkim_rules rules = {.key_bits_min = 1024, .clock_drift = 300};
 	struct inspect_reply reply = {.signature_count = 0};
 	size_t size = 0;
 	size_t passed = 0;
 	const char *problem = "no signature";
 	char *message = wire_form(arena, bytes, &size);
 	headers_parse(&headers, arena, &limits, (struct slice){message, size});
-	dkim_keys_collect(arena, &headers, &keys);
+	dkim_keys_collect(arena, &headers, DKIM_MAX_SIGNATURES, &keys);
 	for (size_t i = 0; i < keys.count; i++) {
 		resolve(&keys.items[i]);
 	}
-	dkim_verify_message((struct slice){message, size}, &keys, NOW, arena, &reply);
+	dkim_verify_message((struct slice){message, size}, &keys, &rules, NOW, arena, &reply);
 	for (size_t i = 0; i < reply.signature_count; i++) {
 		passed += reply.signatures[i].result == AUTH_PASS;
 		problem = reply.signatures[i].problem == NULL ? problem : reply.signatures[i].problem;
