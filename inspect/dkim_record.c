@@ -1,12 +1,11 @@
 #include "inspect/dkim_record.h"
 
-#include "lib/base/base64.h"
+#include "lib/auth/dkim_crypto.h"
 #include "lib/mail/taglist.h"
 
-enum { DER_INTEGER = 0x02, DER_BIT_STRING = 0x03, DER_SEQUENCE = 0x30, ED25519_BYTES = 32, LIBRARY_KEY_MAX = 1024 };
+enum { DER_INTEGER = 0x02, DER_BIT_STRING = 0x03, DER_SEQUENCE = 0x30, ED25519_BYTES = 32 };
 
-
-static const char too_long[] = "the key is too long for the verifier, which can take 5816 bits";
+static const char too_long[] = "the key is too long for this verifier, which takes up to 8192 bits";
 
 /* ---- RSA keys: DER ---- */
 
@@ -128,7 +127,7 @@ static void read_key(struct arena *arena, struct slice data, bool rsa, struct dk
 	struct slice bytes;
 	struct slice key;
 	record_r->problem = "the key cannot be read";
-	if (!base64_decode(arena, data, &bytes)) {
+	if (!dkim_base64_decode(arena, tag_compact(arena, data), &bytes)) {
 		return;
 	}
 	if (rsa) {
@@ -140,8 +139,10 @@ static void read_key(struct arena *arena, struct slice data, bool rsa, struct dk
 	if (record_r->bits == 0) {
 		return;
 	}
-	record_r->key = slice_from(arena_printf(arena, "%sp=%s", rsa ? "" : "k=ed25519; ", base64_encode(arena, bytes)));
-	record_r->problem = record_r->key.len > LIBRARY_KEY_MAX ? too_long : NULL;
+	record_r->bytes = bytes;
+	record_r->key =
+	    slice_from(arena_printf(arena, "%sp=%s", rsa ? "" : "k=ed25519; ", dkim_base64_encode(arena, bytes)));
+	record_r->problem = record_r->bits > DKIM_RECORD_BITS_MAX ? too_long : NULL;
 }
 
 static bool version_wrong(const struct taglist *list)

@@ -4,12 +4,13 @@
 
 #include "lib/base/slice.h"
 
-/* The largest RSA key that libopendkim can be given: 1024 bytes of "p=" and base64 (found by test). */
-enum { DKIM_RECORD_BITS_MAX = 5816 };
+/* libopendkim takes 1024 bytes, which is an RSA key of 5816 bits (found by test). */
+enum { DKIM_RECORD_LIBRARY_MAX = 1024, DKIM_RECORD_BITS_MAX = 8192 };
 
 struct dkim_record {
 	const char *problem; /* NULL: it may be used for such a signature */
 	struct slice key;    /* "p=...", for the library; ended by NUL; valid when problem is NULL */
+	struct slice bytes;  /* the same decoded: SubjectPublicKeyInfo, or the 32 bytes of ed25519 */
 	unsigned bits;       /* of the RSA modulus; 256 for ed25519; 0: there is no key that could be read */
 	bool testing;        /* t=y */
 	bool strict;         /* t=s */

@@ -1,6 +1,6 @@
 #include "inspect/dkim_syntax.h"
 
-#include "lib/base/base64.h"
+#include "lib/auth/dkim_crypto.h"
 
 enum { TIME_DIGITS = 12, LENGTH_DIGITS = 76, SHA256_BYTES = 32 };
 
@@ -21,14 +21,14 @@ bool dkim_syntax_list_has(struct slice list, const char *word)
 	return false;
 }
 
-/* Printable bytes, UTF-8 (RFC 8616) and folds; no bare CR, which verifiers read in different ways. */
+/* Printable bytes, UTF-8 (RFC 8616) and folds; no bare CR or LF, which verifiers read in different ways. */
 static bool bytes_fit(struct slice value)
 {
 	for (size_t i = 0; i < value.len; i++) {
 		unsigned char c = (unsigned char)value.data[i];
 		char next = i + 1 < value.len ? value.data[i + 1] : '\0';
 		bool good = c == '\r'   ? next == '\n'
-		            : c == '\n' ? next == ' ' || next == '\t'
+		            : c == '\n' ? i > 0 && value.data[i - 1] == '\r'
 		                        : c == '\t' || (c >= ' ' && c != 127);
 		if (!good) {
 			return false;
@@ -105,15 +105,19 @@ static bool canonicalization_known(struct arena *arena, const struct taglist *ta
 	return good;
 }
 
+enum canon dkim_syntax_body_canon(struct arena *arena, const struct taglist *tags)
+{
+	bool relaxed = slice_ends_nocase(compact(arena, tags, "c"), SLICE_LITERAL("/relaxed"));
+	return relaxed ? CANON_RELAXED : CANON_SIMPLE;
+}
+
 static const char *hashes_problem(struct arena *arena, const struct taglist *tags)
 {
 	struct slice bytes;
-	const struct tag *hash = taglist_find(tags, "bh");
-	const struct tag *data = taglist_find(tags, "b");
-	if (data == NULL || !base64_decode(arena, data->value, &bytes) || bytes.len == 0) {
+	if (!dkim_base64_decode(arena, compact(arena, tags, "b"), &bytes) || bytes.len == 0) {
 		return "b= is missing, or no base64";
 	}
-	if (hash == NULL || !base64_decode(arena, hash->value, &bytes) || bytes.len != SHA256_BYTES) {
+	if (!dkim_base64_decode(arena, compact(arena, tags, "bh"), &bytes) || bytes.len != SHA256_BYTES) {
 		return "bh= is missing, or no hash of its algorithm";
 	}
 	return NULL;

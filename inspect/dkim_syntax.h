@@ -2,6 +2,7 @@
 #ifndef MAILREEVE_INSPECT_DKIM_SYNTAX_H
 #define MAILREEVE_INSPECT_DKIM_SYNTAX_H
 
+#include "lib/auth/canon.h"
 #include "lib/mail/taglist.h"
 
 #include <stdint.h>
@@ -12,6 +13,9 @@ const char *dkim_syntax_problem(struct arena *arena, struct slice value, const s
 
 /* t=, x= and l= of tags without a problem; fallback where there is none. */
 uint64_t dkim_syntax_number(struct arena *arena, const struct taglist *tags, const char *name, uint64_t fallback);
+
+/* Of the body, from c=: simple unless it says otherwise. */
+enum canon dkim_syntax_body_canon(struct arena *arena, const struct taglist *tags);
 
 /* Whether a list with colons (h=) has that word, in any case, blanks around it allowed. */
 bool dkim_syntax_list_has(struct slice list, const char *word);

@@ -1,5 +1,6 @@
 #include "inspect/dkim_verify.h"
 
+#include "inspect/dkim_own.h"
 #include "inspect/dkim_record.h"
 #include "inspect/dkim_syntax.h"
 #include "lib/mail/domain.h"
@@ -31,8 +32,10 @@ struct run {
 	const struct dkim_keys *keys;
 	const struct dkim_rules *rules;
 	struct slice body;
-	uint64_t body_length[2]; /* after simple and after relaxed canonicalization, once it is known */
+	uint64_t body_length[2]; /* by enum canon: of the canonical body, once it is known */
 	uint64_t now;
+	const struct headers *headers;
+	bool odd;      /* the message has bytes that the library misreads */
 	size_t beyond; /* DKIM-Signature fields that have no key: they are not looked at */
 	const struct header *fields[DKIM_MAX_SIGNATURES];
 	struct taglist tags[DKIM_MAX_SIGNATURES];
@@ -191,7 +194,8 @@ static void screen_key(struct run *run, size_t i)
 	}
 	bool rsa = slice_starts_nocase(slice_from(run->results[i].algorithm), SLICE_LITERAL("rsa"));
 	if (rsa && run->results[i].key_bits < run->rules->key_bits_min) {
-		settle(run, i, AUTH_POLICY, arena_printf(run->arena, "the key is shorter than %u bits", run->rules->key_bits_min));
+		settle(run, i, AUTH_POLICY,
+		       arena_printf(run->arena, "the key is shorter than %u bits", run->rules->key_bits_min));
 	}
 }
 
@@ -217,46 +221,6 @@ static bool is_timely(struct run *run, size_t i)
 	return true;
 }
 
-/* A line's length after relaxed canonicalization: white space at its end is gone, runs within it are one byte. */
-static size_t relaxed_length(struct slice line)
-{
-	size_t n = 0;
-	bool space = false;
-	for (size_t i = 0; i < line.len; i++) {
-		bool blank = line.data[i] == ' ' || line.data[i] == '\t';
-		n += blank ? 0 : 1U + space;
-		space = blank;
-	}
-	return n;
-}
-
-/* Where the line at `at` ends: at its CRLF (a bare CR or LF is a byte as any other), or at the end. */
-static size_t line_end(struct slice text, size_t at)
-{
-	size_t lf = slice_find(text, '\n', at);
-	while (lf < text.len && (lf == at || text.data[lf - 1] != '\r')) {
-		lf = slice_find(text, '\n', lf + 1);
-	}
-	return lf < text.len ? lf - 1 : text.len;
-}
-
-/* The body's length after canonicalization (RFC 6376 3.4.3 and 3.4.4), which l= counts: empty lines at the end are
- * gone. */
-static uint64_t canonical_length(struct slice body, bool relaxed)
-{
-	uint64_t total = 0;
-	uint64_t kept = relaxed ? 0 : 2;
-	for (size_t at = 0; at < body.len;) {
-		size_t end = line_end(body, at);
-		struct slice line = {body.data + at, end - at};
-		size_t n = relaxed ? relaxed_length(line) : line.len;
-		total += n + 2;
-		kept = n > 0 ? total : kept;
-		at = end + 2;
-	}
-	return kept;
-}
-
 enum coverage { COVERS_ALL, COVERS_PART, COVERS_TOO_MUCH };
 
 /* What l= says, against the body as it came. */
@@ -266,10 +230,11 @@ static enum coverage coverage(struct run *run, size_t i)
 	if (taglist_find(tags, "l") == NULL) {
 		return COVERS_ALL;
 	}
-	bool relaxed = slice_ends_nocase(tag_text(run, i, "c"), SLICE_LITERAL("/relaxed"));
-	uint64_t *length = &run->body_length[relaxed];
+	uint8_t unused[CANON_DIGEST_SIZE];
+	enum canon canon = dkim_syntax_body_canon(run->arena, tags);
+	uint64_t *length = &run->body_length[canon];
 	if (*length == LENGTH_UNKNOWN) {
-		*length = canonical_length(run->body, relaxed);
+		*length = canon_body(run->body, canon, 0, unused);
 	}
 	uint64_t signed_length = dkim_syntax_number(run->arena, tags, "l", 0);
 	return signed_length < *length ? COVERS_PART : signed_length > *length ? COVERS_TOO_MUCH : COVERS_ALL;
@@ -409,15 +374,11 @@ static bool lines_bounded(struct slice text)
 	return true;
 }
 
-/* NULL, or why libopendkim is not given the message. It takes a NUL for the end of a field, so that what stands behind
- * it would not be signed; fields left out at the end could be a second From. */
-static const char *unfit(const struct headers *headers, struct slice message, size_t body)
+/* NULL, or why libopendkim is not given the message. Fields left out at the end could be a second From. */
+static const char *unfit(const struct headers *headers, struct slice message)
 {
 	if (headers->truncated) {
 		return "the message has too many header fields";
-	}
-	if (body > 0 && memchr(message.data, '\0', body) != NULL) {
-		return "the header holds a NUL";
 	}
 	return lines_bounded(message) ? NULL : "a line of the message is too long";
 }
@@ -450,6 +411,45 @@ static bool feed_body(DKIM *dkim, struct slice body)
 	return ended || dkim_body(dkim, end, 2) == DKIM_STAT_OK;
 }
 
+/* A signature that verifies: is it one over this message as people see it? */
+static void take(struct run *run, size_t i)
+{
+	size_t authors = headers_count(run->headers, "From");
+	if (coverage(run, i) != COVERS_ALL) {
+		settle(run, i, AUTH_POLICY, "l= leaves a part of the body unsigned");
+	} else if (authors != 1) {
+		/* RFC 6376 3.8 and 8.15: a second From may be the one that is shown. */
+		settle(run, i, AUTH_POLICY,
+		       authors == 0 ? "the message has no From field" : "the message has more than one From field");
+	} else {
+		settle(run, i, AUTH_PASS, NULL);
+	}
+}
+
+static const char body_changed[] = "the body was changed";
+static const char header_changed[] = "the header fields, or the key, are not those of the signer";
+
+/* Those that are not given to the library. */
+static void judge_own(struct run *run)
+{
+	for (size_t i = 0; i < run->keys->count; i++) {
+		if (run->settled[i] || (!run->odd && run->records[i].key.len <= DKIM_RECORD_LIBRARY_MAX)) {
+			continue;
+		}
+		switch (dkim_own_verify(run->arena, run->headers, run->fields[i], &run->tags[i], run->body, &run->records[i])) {
+		case DKIM_OWN_GOOD:
+			take(run, i);
+			break;
+		case DKIM_OWN_BODY_CHANGED:
+			settle(run, i, AUTH_FAIL, body_changed);
+			break;
+		case DKIM_OWN_WRONG:
+			settle(run, i, AUTH_FAIL, header_changed);
+			break;
+		}
+	}
+}
+
 /* A signature that the library did not pass. */
 static void judge_error(struct run *run, size_t i, DKIM_SIGINFO *info)
 {
@@ -457,13 +457,10 @@ static void judge_error(struct run *run, size_t i, DKIM_SIGINFO *info)
 	switch (error) {
 	case DKIM_SIGERROR_OK:
 		settle(run, i, AUTH_FAIL,
-		       dkim_sig_getbh(info) == DKIM_SIGBH_MISMATCH ? "the body was changed" : "the signature does not verify");
+		       dkim_sig_getbh(info) == DKIM_SIGBH_MISMATCH ? body_changed : "the signature does not verify");
 		return;
 	case DKIM_SIGERROR_BADSIG:
-		settle(run, i, AUTH_FAIL,
-		       dkim_sig_getbh(info) == DKIM_SIGBH_MISMATCH
-		           ? "the body was changed"
-		           : "the header fields, or the key, are not those of the signer");
+		settle(run, i, AUTH_FAIL, dkim_sig_getbh(info) == DKIM_SIGBH_MISMATCH ? body_changed : header_changed);
 		return;
 	case DKIM_SIGERROR_EXPIRED:
 	case DKIM_SIGERROR_FUTURE: /* by decades */
@@ -481,11 +478,7 @@ static void judge(struct run *run, size_t i, DKIM_SIGINFO *info)
 		judge_error(run, i, info);
 		return;
 	}
-	if (coverage(run, i) != COVERS_ALL) {
-		settle(run, i, AUTH_POLICY, "l= leaves a part of the body unsigned");
-		return;
-	}
-	settle(run, i, AUTH_PASS, NULL);
+	take(run, i);
 }
 
 static void judge_all(struct run *run, DKIM *dkim)
@@ -540,12 +533,15 @@ void dkim_verify_message(struct slice message, const struct dkim_keys *keys, con
 	run->now = now;
 	size_t body = headers_parse(&headers, arena, &limits, message);
 	run->body = (struct slice){message.data + body, message.len - body};
+	run->headers = &headers;
+	run->odd = dkim_own_needed(&headers, message, body);
 	run->body_length[0] = run->body_length[1] = LENGTH_UNKNOWN;
 	run_open(run, &headers);
-	const char *problem = unfit(&headers, message, body);
+	const char *problem = unfit(&headers, message);
 	if (problem != NULL) {
 		settle_rest(run, AUTH_PERMERROR, problem);
 	}
+	judge_own(run);
 	if (!all_settled(run)) {
 		run_library(run, &headers);
 	}
