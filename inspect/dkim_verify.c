@@ -105,7 +105,7 @@ static DKIM_CBSTAT on_prescreen(DKIM *dkim, DKIM_SIGINFO **infos, int count)
 	struct run *run = dkim_get_user_context(dkim);
 	for (int k = 0; k < count; k++) {
 		size_t i = run_find(run, infos[k]);
-		if (i == run->keys->count || run->settled[i]) {
+		if (i == run->keys->count || run->settled[i] || run->records[i].key.len > DKIM_RECORD_LIBRARY_MAX) {
 			dkim_sig_ignore(infos[k]);
 		}
 	}
@@ -429,11 +429,11 @@ static void take(struct run *run, size_t i)
 static const char body_changed[] = "the body was changed";
 static const char header_changed[] = "the header fields, or the key, are not those of the signer";
 
-/* Those that are not given to the library. */
+/* Those that the library cannot judge, or has not judged. */
 static void judge_own(struct run *run)
 {
 	for (size_t i = 0; i < run->keys->count; i++) {
-		if (run->settled[i] || (!run->odd && run->records[i].key.len <= DKIM_RECORD_LIBRARY_MAX)) {
+		if (run->settled[i]) {
 			continue;
 		}
 		switch (dkim_own_verify(run->arena, run->headers, run->fields[i], &run->tags[i], run->body, &run->records[i])) {
@@ -493,10 +493,10 @@ static void judge_all(struct run *run, DKIM *dkim)
 		while (i < run->keys->count && (run->settled[i] || !is_from(run, infos[k], i))) {
 			i++; /* each has its own info, in their order */
 		}
-		if (i == run->keys->count) {
+		if (i == run->keys->count || (dkim_sig_getflags(infos[k]) & DKIM_SIGFLAG_IGNORE) != 0) {
 			continue;
 		}
-		if ((dkim_sig_getflags(infos[k]) & (DKIM_SIGFLAG_PROCESSED | DKIM_SIGFLAG_IGNORE)) == 0) {
+		if ((dkim_sig_getflags(infos[k]) & DKIM_SIGFLAG_PROCESSED) == 0) {
 			dkim_sig_process(dkim, infos[k]);
 		}
 		judge(run, i, infos[k]);
@@ -512,11 +512,10 @@ static void run_library(struct run *run, const struct headers *headers)
 		return;
 	}
 	dkim_set_user_context(dkim, run);
-	if (feed_headers(dkim, headers, run->keys->count)) {
-		if (dkim_eoh(dkim) == DKIM_STAT_OK && feed_body(dkim, run->body)) {
-			dkim_eom(dkim, NULL);
-		}
-		judge_all(run, dkim); /* also where none is worth the body: each has its reason */
+	/* It refuses a From that it cannot read, say, which is not DKIM's business. */
+	if (feed_headers(dkim, headers, run->keys->count) && dkim_eoh(dkim) == DKIM_STAT_OK && feed_body(dkim, run->body)) {
+		dkim_eom(dkim, NULL);
+		judge_all(run, dkim);
 	}
 	dkim_free(dkim);
 }
@@ -541,10 +540,10 @@ void dkim_verify_message(struct slice message, const struct dkim_keys *keys, con
 	if (problem != NULL) {
 		settle_rest(run, AUTH_PERMERROR, problem);
 	}
-	judge_own(run);
-	if (!all_settled(run)) {
+	if (!run->odd && !all_settled(run)) {
 		run_library(run, &headers);
 	}
+	judge_own(run);
 	reply_r->signature_count = keys->count;
 	reply_r->signatures = run->results;
 }
