@@ -60,6 +60,18 @@ static bool body_good(struct arena *arena, const struct taglist *tags, struct sl
 	return slice_equal(compact(arena, tags, "bh"), slice_from(hash));
 }
 
+/* h= never means the field that is verified (RFC 6376 3.5). */
+static struct headers without(struct arena *arena, const struct headers *headers, const struct header *field)
+{
+	struct headers others = *headers;
+	size_t at = (size_t)(field - headers->items);
+	others.count = headers->count - 1;
+	others.items = arena_alloc(arena, headers->count * sizeof *others.items);
+	memcpy(others.items, headers->items, at * sizeof *others.items);
+	memcpy(others.items + at, headers->items + at + 1, (others.count - at) * sizeof *others.items);
+	return others;
+}
+
 static bool header_good(struct arena *arena, const struct headers *headers, const struct header *field,
                         const struct taglist *tags, const struct dkim_record *record)
 {
@@ -72,8 +84,9 @@ static bool header_good(struct arena *arena, const struct headers *headers, cons
 	    !dkim_base64_decode(arena, compact(arena, tags, "b"), &signature)) {
 		return false;
 	}
+	struct headers others = without(arena, headers, field);
 	strbuf_init(&data, arena);
-	canon_fields(&data, arena, headers, taglist_find(tags, "h")->value, canon);
+	canon_fields(&data, arena, &others, taglist_find(tags, "h")->value, canon);
 	canon_signature(&data, (struct slice){field->field.data, colon_of(field)}, field->value, canon);
 	struct dkim_public_key *key = dkim_public_key_create(algorithm, record->bytes);
 	bool good = key != NULL && dkim_public_key_verify(key, (struct slice){data.data, data.len}, signature);

@@ -2,7 +2,8 @@
  *
  * It reads some bytes in its own way: a bare CR, VT or FF in a header field is white space to it, a NUL the field's
  * end; in a body a bare CR (relaxed) or LF (simple) may be left out. It would pass what was changed, and fail what was
- * not. And its buffer for a key ends at RSA keys of 5816 bits. */
+ * not. Its buffer for a key ends at RSA keys of 5816 bits. Where h= names DKIM-Signature it takes the very field that it
+ * verifies for the first one. */
 #ifndef MAILREEVE_INSPECT_DKIM_OWN_H
 #define MAILREEVE_INSPECT_DKIM_OWN_H
 

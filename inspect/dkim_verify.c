@@ -99,13 +99,20 @@ static void settle(struct run *run, size_t i, enum auth_result result, const cha
 	run->settled[i] = true;
 }
 
+/* See dkim_own.h. */
+static bool library_can(const struct run *run, size_t i)
+{
+	bool signs_signatures = dkim_syntax_list_has(taglist_find(&run->tags[i], "h")->value, "dkim-signature");
+	return !run->odd && run->records[i].key.len <= DKIM_RECORD_LIBRARY_MAX && !signs_signatures;
+}
+
 /* Only signatures that are not settled, and whose key is there, are the library's business. */
 static DKIM_CBSTAT on_prescreen(DKIM *dkim, DKIM_SIGINFO **infos, int count)
 {
 	struct run *run = dkim_get_user_context(dkim);
 	for (int k = 0; k < count; k++) {
 		size_t i = run_find(run, infos[k]);
-		if (i == run->keys->count || run->settled[i] || run->records[i].key.len > DKIM_RECORD_LIBRARY_MAX) {
+		if (i == run->keys->count || run->settled[i] || !library_can(run, i)) {
 			dkim_sig_ignore(infos[k]);
 		}
 	}
@@ -352,14 +359,15 @@ static void settle_rest(struct run *run, enum auth_result result, const char *pr
 	}
 }
 
-static bool all_settled(const struct run *run)
+/* Whether there is anything to do for the library. */
+static bool library_needed(const struct run *run)
 {
 	for (size_t i = 0; i < run->keys->count; i++) {
-		if (!run->settled[i]) {
-			return false;
+		if (!run->settled[i] && library_can(run, i)) {
+			return true;
 		}
 	}
-	return true;
+	return false;
 }
 
 static bool lines_bounded(struct slice text)
@@ -540,7 +548,7 @@ void dkim_verify_message(struct slice message, const struct dkim_keys *keys, con
 	if (problem != NULL) {
 		settle_rest(run, AUTH_PERMERROR, problem);
 	}
-	if (!run->odd && !all_settled(run)) {
+	if (library_needed(run)) {
 		run_library(run, &headers);
 	}
 	judge_own(run);
