@@ -75,9 +75,6 @@ static const char *dkim_text(struct session *session)
 			strbuf_printf(&text, ": %s", signature->problem);
 		}
 	}
-	if (session->keys.ignored > 0) {
-		strbuf_printf(&text, "; %zu more ignored", session->keys.ignored);
-	}
 	return text.len == 0 ? "no signature" : text.data;
 }
 

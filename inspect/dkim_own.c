@@ -1,7 +1,6 @@
 #include "inspect/dkim_own.h"
 
 #include "inspect/dkim_syntax.h"
-#include "lib/auth/canon.h"
 #include "lib/auth/dkim_crypto.h"
 
 static bool has(struct slice text, char c)
@@ -25,6 +24,18 @@ static bool has_bare(struct slice text)
 	return false;
 }
 
+static bool has_long_line(struct slice text)
+{
+	for (size_t at = 0; at < text.len;) {
+		size_t end = slice_find(text, '\n', at);
+		if (end - at > DKIM_OWN_LINE_MAX) {
+			return true;
+		}
+		at = end + 1;
+	}
+	return false;
+}
+
 static size_t colon_of(const struct header *header)
 {
 	return header->field.len - header->value.len - 1;
@@ -33,7 +44,7 @@ static size_t colon_of(const struct header *header)
 bool dkim_own_needed(const struct headers *headers, struct slice message, size_t body)
 {
 	struct slice header = {message.data, body};
-	if (has(header, '\0') || has(header, '\v') || has(header, '\f') || has_bare(message)) {
+	if (has(header, '\0') || has(header, '\v') || has(header, '\f') || has_bare(message) || has_long_line(message)) {
 		return true;
 	}
 	for (size_t i = 0; i < headers->count; i++) {
@@ -51,11 +62,25 @@ static struct slice compact(struct arena *arena, const struct taglist *tags, con
 	return tag == NULL ? (struct slice){"", 0} : tag_compact(arena, tag->value);
 }
 
-static bool body_good(struct arena *arena, const struct taglist *tags, struct slice body)
+uint64_t dkim_own_body_length(struct dkim_own_body *body, enum canon canon)
+{
+	if (!body->whole[canon].known) {
+		body->whole[canon].length = canon_body(body->text, canon, UINT64_MAX, body->whole[canon].digest);
+		body->whole[canon].known = true;
+	}
+	return body->whole[canon].length;
+}
+
+static bool body_good(struct arena *arena, const struct taglist *tags, struct dkim_own_body *body)
 {
 	uint8_t digest[CANON_DIGEST_SIZE];
+	enum canon canon = dkim_syntax_body_canon(arena, tags);
 	uint64_t limit = dkim_syntax_number(arena, tags, "l", UINT64_MAX);
-	canon_body(body, dkim_syntax_body_canon(arena, tags), limit, digest);
+	if (limit < dkim_own_body_length(body, canon)) {
+		canon_body(body->text, canon, limit, digest);
+	} else {
+		memcpy(digest, body->whole[canon].digest, sizeof digest);
+	}
 	const char *hash = dkim_base64_encode(arena, (struct slice){(const char *)digest, sizeof digest});
 	return slice_equal(compact(arena, tags, "bh"), slice_from(hash));
 }
@@ -95,7 +120,8 @@ static bool header_good(struct arena *arena, const struct headers *headers, cons
 }
 
 enum dkim_own_result dkim_own_verify(struct arena *arena, const struct headers *headers, const struct header *field,
-                                     const struct taglist *tags, struct slice body, const struct dkim_record *record)
+                                     const struct taglist *tags, struct dkim_own_body *body,
+                                     const struct dkim_record *record)
 {
 	if (!body_good(arena, tags, body)) {
 		return DKIM_OWN_BODY_CHANGED;

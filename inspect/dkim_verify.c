@@ -15,14 +15,11 @@
 
 enum {
 	LIBRARY_DRIFT =
-	    900000000,     /* it asks the machine's clock, and takes this off t=: is_timely() asks the request's time */
-	LINE_MAX_BYTES = 1 << 20, /* a longer line is no mail; libopendkim is not given it */
+	    900000000, /* it asks the machine's clock, and takes this off t=: is_timely() asks the request's time */
 	FIELD_NAME_MAX = 255,
 	HEADERS_MAX = 20000,
 	TEXT_MAX = 200,
 };
-
-#define LENGTH_UNKNOWN UINT64_MAX
 
 static DKIM_LIB *library;
 
@@ -31,8 +28,7 @@ struct run {
 	struct arena *arena;
 	const struct dkim_keys *keys;
 	const struct dkim_rules *rules;
-	struct slice body;
-	uint64_t body_length[2]; /* by enum canon: of the canonical body, once it is known */
+	struct dkim_own_body body;
 	uint64_t now;
 	const struct headers *headers;
 	bool odd;      /* the message has bytes that the library misreads */
@@ -172,6 +168,8 @@ static const char *key_problem(struct run *run, size_t i)
 	return record->problem;
 }
 
+static const char too_many_fields[] = "the message has too many header fields";
+
 static void screen_key(struct run *run, size_t i)
 {
 	const char *problem = NULL;
@@ -193,6 +191,9 @@ static void screen_key(struct run *run, size_t i)
 		break;
 	case DKIM_KEY_UNUSABLE:
 		problem = "the signature is malformed";
+		break;
+	case DKIM_KEY_HEADER_CUT:
+		problem = too_many_fields;
 		break;
 	}
 	if (problem != NULL) {
@@ -237,14 +238,9 @@ static enum coverage coverage(struct run *run, size_t i)
 	if (taglist_find(tags, "l") == NULL) {
 		return COVERS_ALL;
 	}
-	uint8_t unused[CANON_DIGEST_SIZE];
-	enum canon canon = dkim_syntax_body_canon(run->arena, tags);
-	uint64_t *length = &run->body_length[canon];
-	if (*length == LENGTH_UNKNOWN) {
-		*length = canon_body(run->body, canon, 0, unused);
-	}
+	uint64_t length = dkim_own_body_length(&run->body, dkim_syntax_body_canon(run->arena, tags));
 	uint64_t signed_length = dkim_syntax_number(run->arena, tags, "l", 0);
-	return signed_length < *length ? COVERS_PART : signed_length > *length ? COVERS_TOO_MUCH : COVERS_ALL;
+	return signed_length < length ? COVERS_PART : signed_length > length ? COVERS_TOO_MUCH : COVERS_ALL;
 }
 
 /* Everything that can be said before the library is asked. */
@@ -370,27 +366,6 @@ static bool library_needed(const struct run *run)
 	return false;
 }
 
-static bool lines_bounded(struct slice text)
-{
-	for (size_t at = 0; at < text.len;) {
-		size_t end = slice_find(text, '\n', at);
-		if (end - at > LINE_MAX_BYTES) {
-			return false;
-		}
-		at = end + 1;
-	}
-	return true;
-}
-
-/* NULL, or why libopendkim is not given the message. Fields left out at the end could be a second From. */
-static const char *unfit(const struct headers *headers, struct slice message)
-{
-	if (headers->truncated) {
-		return "the message has too many header fields";
-	}
-	return lines_bounded(message) ? NULL : "a line of the message is too long";
-}
-
 /* Fields as libopendkim wants them: as they stand, without the final CRLF. DKIM-Signature fields beyond the cap, and
  * names that no field has, stay out. */
 static bool feed_headers(DKIM *dkim, const struct headers *headers, size_t signatures_max)
@@ -444,7 +419,8 @@ static void judge_own(struct run *run)
 		if (run->settled[i]) {
 			continue;
 		}
-		switch (dkim_own_verify(run->arena, run->headers, run->fields[i], &run->tags[i], run->body, &run->records[i])) {
+		switch (
+		    dkim_own_verify(run->arena, run->headers, run->fields[i], &run->tags[i], &run->body, &run->records[i])) {
 		case DKIM_OWN_GOOD:
 			take(run, i);
 			break;
@@ -458,7 +434,7 @@ static void judge_own(struct run *run)
 	}
 }
 
-/* A signature that the library did not pass. */
+/* A signature that the library did not pass; settled but where its reason is none. */
 static void judge_error(struct run *run, size_t i, DKIM_SIGINFO *info)
 {
 	int error = dkim_sig_geterror(info);
@@ -471,8 +447,8 @@ static void judge_error(struct run *run, size_t i, DKIM_SIGINFO *info)
 		settle(run, i, AUTH_FAIL, dkim_sig_getbh(info) == DKIM_SIGBH_MISMATCH ? body_changed : header_changed);
 		return;
 	case DKIM_SIGERROR_EXPIRED:
-	case DKIM_SIGERROR_FUTURE: /* by decades */
-		settle(run, i, AUTH_POLICY, "the signature's time is not plausible");
+	case DKIM_SIGERROR_FUTURE: /* by its clock: is_timely() has judged by the request's, so dkim_own is left to verify
+	                              it */
 		return;
 	default:
 		settle(run, i, AUTH_PERMERROR, clean(run->arena, slice_from(dkim_sig_geterrorstr(error))));
@@ -521,7 +497,8 @@ static void run_library(struct run *run, const struct headers *headers)
 	}
 	dkim_set_user_context(dkim, run);
 	/* It refuses a From that it cannot read, say, which is not DKIM's business. */
-	if (feed_headers(dkim, headers, run->keys->count) && dkim_eoh(dkim) == DKIM_STAT_OK && feed_body(dkim, run->body)) {
+	if (feed_headers(dkim, headers, run->keys->count) && dkim_eoh(dkim) == DKIM_STAT_OK &&
+	    feed_body(dkim, run->body.text)) {
 		dkim_eom(dkim, NULL);
 		judge_all(run, dkim);
 	}
@@ -539,14 +516,12 @@ void dkim_verify_message(struct slice message, const struct dkim_keys *keys, con
 	run->rules = rules;
 	run->now = now;
 	size_t body = headers_parse(&headers, arena, &limits, message);
-	run->body = (struct slice){message.data + body, message.len - body};
+	run->body = (struct dkim_own_body){.text = {message.data + body, message.len - body}};
 	run->headers = &headers;
 	run->odd = dkim_own_needed(&headers, message, body);
-	run->body_length[0] = run->body_length[1] = LENGTH_UNKNOWN;
 	run_open(run, &headers);
-	const char *problem = unfit(&headers, message);
-	if (problem != NULL) {
-		settle_rest(run, AUTH_PERMERROR, problem);
+	if (headers.truncated) { /* what was left out could be a second From */
+		settle_rest(run, AUTH_PERMERROR, too_many_fields);
 	}
 	if (library_needed(run)) {
 		run_library(run, &headers);

@@ -15,7 +15,8 @@ enum dkim_key_status {
 	DKIM_KEY_TEMPORARY, /* temperror */
 	DKIM_KEY_TOO_LONG,  /* over DKIM_MAX_KEY bytes: permerror */
 	DKIM_KEY_AMBIGUOUS, /* more than one TXT record that could be a key: permerror (RFC 6376 3.6.2.2 leaves it undefined) */
-	DKIM_KEY_UNUSABLE   /* the signature has no usable d=, s= or q=: nothing was asked */
+	DKIM_KEY_UNUSABLE,  /* the signature has no usable d=, s= or q=: nothing was asked */
+	DKIM_KEY_HEADER_CUT /* fields of the header were left out, a second From perhaps: nothing was asked, permerror */
 };
 
 /* One for each DKIM-Signature field, from the top. */

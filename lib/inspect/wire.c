@@ -221,7 +221,7 @@ bool wire_get_request(struct slice packet, struct arena *arena, struct inspect_r
 	keys->count = get_upto(&reader, DKIM_MAX_SIGNATURES);
 	for (size_t i = 0; i < keys->count; i++) {
 		struct dkim_key *key = &keys->items[i];
-		key->status = (enum dkim_key_status)get_upto(&reader, DKIM_KEY_UNUSABLE);
+		key->status = (enum dkim_key_status)get_upto(&reader, DKIM_KEY_HEADER_CUT);
 		key->domain = get_text(&reader);
 		key->selector = get_text(&reader);
 		key->text = get_slice(&reader, DKIM_MAX_KEY);

@@ -22,6 +22,8 @@ static const char *status_name(enum dkim_key_status status)
 		return "ambiguous";
 	case DKIM_KEY_UNUSABLE:
 		return "unusable";
+	case DKIM_KEY_HEADER_CUT:
+		return "cut";
 	}
 	return NULL;
 }

@@ -335,7 +335,13 @@ static void test_bounds(void)
 	for (int i = 0; i < 300000; i++) {
 		strbuf_add_text(&many, "longer");
 	}
-	one(many.data, dns, NOW, AUTH_PERMERROR, "a line of the message is too long", "a line of 1.8 MB");
+	one(many.data, dns, NOW, AUTH_FAIL, "the body was changed", "a line of 1.8 MB more");
+	const char *long_line = arena_printf(arena, "From: a@x.example\r\nSubject: %s\r\n\r\n%s",
+	                                     many.data + many.len - 1800000, many.data + many.len - 1800000);
+	one(arena_printf(arena, "%s%s", sign_names(long_line, "From:Subject"), long_line), dns_own, NOW, AUTH_PASS, NULL,
+	    "lines of 1.8 MB in header and body");
+	one(arena_printf(arena, "%s%sr", sign_names(long_line, "From:Subject"), long_line), dns_own, NOW, AUTH_FAIL,
+	    "the body was changed", "and a letter more");
 	char *nul = arena_strdup(arena, replace(text, "two  words", "two # words"));
 	*strchr(nul, '#') = '\0';
 	reply = verify_bytes((struct slice){nul, strlen(text) + 1}, dns, NOW);
