@@ -213,6 +213,44 @@ static void test_weak(void)
 	one(replace(text, "v=1", "v=1; v=1"), dns, NOW, AUTH_PERMERROR, "the signature is malformed", "v= twice");
 }
 
+/* Fields that the library has a reading of, but that are settled before it, must not be taken for the good one. */
+static void test_beside(void)
+{
+	const struct dns dns[] = {{"s", DKIM_KEY_FOUND, key_text("v=DKIM1;", rsa.public_key)},
+	                          {"none", DKIM_KEY_ABSENT, ""},
+	                          {"late", DKIM_KEY_TEMPORARY, ""},
+	                          {NULL, 0, NULL}};
+	static const struct {
+		const char *what, *with;
+		enum auth_result result;
+	} rows[] = {
+	    {"v=1", "v=2", AUTH_PERMERROR},
+	    {"v=1", "v=1; q=http", AUTH_PERMERROR},
+	    {"a=rsa-sha256", "a=rsa-sha1", AUTH_PERMERROR},
+	    {"a=rsa-sha256", "a=ed25519-sha256", AUTH_PERMERROR},
+	    {"s=s", "s=none", AUTH_PERMERROR},
+	    {"s=s", "s=late", AUTH_TEMPERROR},
+	    {"v=1", "v=1; x=1700000001; y=", AUTH_FAIL},
+	    {"v=1", "v=1; l=0", AUTH_FAIL},
+	    {"v=1", "v=1; z=", AUTH_FAIL},
+	    {"d=example.com", "d=example.org", AUTH_FAIL},
+	    {"bh=", "bh=A", AUTH_PERMERROR},
+	};
+	struct signer signer = signer_default();
+	const char *good = signer_sign(arena, &signer, slice_from(mail));
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		const char *other = replace(good, rows[i].what, rows[i].with);
+		struct inspect_reply reply = verify(arena_printf(arena, "%s%s%s", other, good, mail), dns, NOW);
+		ok(reply.signatures[0].result == rows[i].result, "%s above: %s", rows[i].with,
+		   auth_result_name(reply.signatures[0].result));
+		is_result(&reply, 1, AUTH_PASS, NULL, arena_printf(arena, "the good one below %s", rows[i].with));
+		reply = verify(arena_printf(arena, "%s%s%s", good, other, mail), dns, NOW);
+		is_result(&reply, 0, AUTH_PASS, NULL, arena_printf(arena, "the good one above %s", rows[i].with));
+		ok(reply.signatures[1].result == rows[i].result, "%s below: %s", rows[i].with,
+		   auth_result_name(reply.signatures[1].result));
+	}
+}
+
 static void test_identity(void)
 {
 	const struct dns dns[] = {{"s", DKIM_KEY_FOUND, key_text("v=DKIM1;", rsa.public_key)},
@@ -532,6 +570,7 @@ int main(void)
 	test_fail();
 	test_keys();
 	test_weak();
+	test_beside();
 	test_identity();
 	test_length();
 	test_time();
