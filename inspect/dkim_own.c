@@ -49,7 +49,8 @@ bool dkim_own_needed(const struct headers *headers, struct slice message, size_t
 	}
 	for (size_t i = 0; i < headers->count; i++) {
 		struct slice name = {headers->items[i].field.data, colon_of(&headers->items[i])};
-		if (has(name, ';') || has(name, '\t')) {
+		bool signature = slice_equal_nocase(headers->items[i].name, SLICE_LITERAL("DKIM-Signature"));
+		if (has(name, ';') || has(name, '\t') || (signature && !slice_is_ascii(headers->items[i].value))) {
 			return true;
 		}
 	}

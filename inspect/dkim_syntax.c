@@ -24,6 +24,9 @@ bool dkim_syntax_list_has(struct slice list, const char *word)
 /* Printable bytes, UTF-8 (RFC 8616) and folds; no bare CR or LF, which verifiers read in different ways. */
 static bool bytes_fit(struct slice value)
 {
+	if (!slice_is_utf8(value)) {
+		return false;
+	}
 	for (size_t i = 0; i < value.len; i++) {
 		unsigned char c = (unsigned char)value.data[i];
 		char next = i + 1 < value.len ? value.data[i + 1] : '\0';

@@ -98,8 +98,11 @@ static void settle(struct run *run, size_t i, enum auth_result result, const cha
 /* See dkim_own.h. */
 static bool library_can(const struct run *run, size_t i)
 {
-	bool signs_signatures = dkim_syntax_list_has(taglist_find(&run->tags[i], "h")->value, "dkim-signature");
-	return !run->odd && run->records[i].key.len <= DKIM_RECORD_LIBRARY_MAX && !signs_signatures;
+	const struct taglist *tags = &run->tags[i];
+	const struct tag *identity = taglist_find(tags, "i");
+	bool signs_signatures = dkim_syntax_list_has(taglist_find(tags, "h")->value, "dkim-signature");
+	bool quoted = identity != NULL && slice_find(identity->value, '=', 0) < identity->value.len;
+	return !run->odd && run->records[i].key.len <= DKIM_RECORD_LIBRARY_MAX && !signs_signatures && !quoted;
 }
 
 /* Only signatures that are not settled, and whose key is there, are the library's business. */
@@ -138,6 +141,26 @@ bool dkim_verify_init(void)
 	       dkim_options(library, DKIM_OP_SETOPT, DKIM_OPTS_CLOCKDRIFT, &drift, sizeof drift) == DKIM_STAT_OK &&
 	       dkim_set_key_lookup(library, on_key) == DKIM_STAT_OK &&
 	       dkim_set_prescreen(library, on_prescreen) == DKIM_STAT_OK;
+}
+
+static int hex_digit(char c)
+{
+	const char *digit = c == '\0' ? NULL : strchr("0123456789abcdef", ascii_lower(c));
+	return digit == NULL ? -1 : (int)(digit - "0123456789abcdef");
+}
+
+/* dkim-quoted-printable (RFC 6376 2.11) undone. */
+static struct slice unquote(struct arena *arena, struct slice text)
+{
+	char *out = arena_alloc(arena, text.len + 1);
+	size_t n = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		int high = text.data[i] == '=' && i + 2 < text.len ? hex_digit(text.data[i + 1]) : -1;
+		int low = high < 0 ? -1 : hex_digit(text.data[i + 2]);
+		out[n++] = low < 0 ? text.data[i] : (char)(high * 16 + low);
+		i += low < 0 ? 0 : 2;
+	}
+	return (struct slice){out, n};
 }
 
 /* i= must be in the domain of d= (RFC 6376 3.5), or be it where the key says t=s. */
@@ -280,69 +303,6 @@ static void run_open(struct run *run, const struct headers *headers)
 		b.len = b.len > 8 ? 8 : b.len;
 		run->results[i].b = clean(run->arena, b);
 		screen(run, i);
-	}
-}
-
-static uint64_t tag_number(struct run *run, size_t i, const char *name, uint64_t fallback)
-{
-	unsigned long long value;
-	return slice_to_uint(tag_text(run, i, name), TIME_MAX, &value) ? value : fallback;
-}
-
-/* t= and x= (RFC 6376 3.5) at the request's time. */
-static bool is_timely(struct run *run, size_t i)
-{
-	if (tag_number(run, i, "t", 0) > run->now + CLOCK_DRIFT) {
-		settle(run, i, AUTH_POLICY, "the signature is from the future");
-		return false;
-	}
-	if (tag_number(run, i, "x", UINT64_MAX) < run->now) {
-		settle(run, i, AUTH_POLICY, "the signature has expired");
-		return false;
-	}
-	return true;
-}
-
-static bool is_long_enough(struct run *run, size_t i)
-{
-	const struct inspect_signature *result = &run->results[i];
-	bool rsa = slice_starts_nocase(slice_from(result->algorithm), SLICE_LITERAL("rsa"));
-	if (rsa && result->key_bits < KEY_BITS_MIN) {
-		settle(run, i, AUTH_POLICY, "the key is shorter than 1024 bits");
-		return false;
-	}
-	return true;
-}
-
-/* libopendkim takes no message with a signature that is not ASCII, and does not undo the quoting of a domain in i=. */
-static bool library_refuses(struct run *run, size_t i)
-{
-	for (size_t k = 0; k < run->keys->count; k++) {
-		if (run->fields[k] != NULL && !slice_is_ascii(run->fields[k]->value)) {
-			return true;
-		}
-	}
-	struct slice identity = tag_text(run, i, "i");
-	const char *at = memrchr(identity.data, '@', identity.len);
-	return at != NULL && memchr(at, '=', (size_t)(identity.data + identity.len - at)) != NULL;
-}
-
-static void verify_utf8(struct run *run, const struct headers *headers)
-{
-	for (size_t i = 0; i < run->keys->count; i++) {
-		if (run->settled[i] || run->fields[i] == NULL || !library_refuses(run, i)) {
-			continue;
-		}
-		const char *problem;
-		struct dkim_utf8 signature = {.headers = headers,
-		                              .body = run->body,
-		                              .field = run->fields[i],
-		                              .tags = &run->tags[i],
-		                              .key = run->keys->items[i].text};
-		enum auth_result result = dkim_utf8_verify(run->arena, &signature, &run->results[i].key_bits, &problem);
-		if (result != AUTH_PASS || (is_long_enough(run, i) && is_timely(run, i))) {
-			settle(run, i, result, problem);
-		}
 	}
 }
 

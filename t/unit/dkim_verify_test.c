@@ -335,6 +335,121 @@ static const char *sign_own(const char *text)
 	return sign_names(text, "From:To");
 }
 
+/* libopendkim does not sign with U-labels. (t/e2e/eai.t has a signer that shares no code with the verifier.) */
+static const char *sign_here(const struct signer *signer, const char *text)
+{
+	struct headers headers = {.count = 0};
+	struct header_limits limits = {.max_count = 100, .max_bytes = SIZE_MAX};
+	size_t at = headers_parse(&headers, arena, &limits, slice_from(text));
+	enum canon canon = signer->simple ? CANON_SIMPLE : CANON_RELAXED;
+	uint8_t hash[CANON_DIGEST_SIZE];
+	struct strbuf data;
+	canon_body(slice_from(text + at), canon, signer->length < 0 ? UINT64_MAX : (uint64_t)signer->length, hash);
+	const char *word = signer->simple ? "simple" : "relaxed";
+	const char *algorithm = signer->algorithm == SIGNER_ED25519 ? "ed25519-sha256" : "rsa-sha256";
+	const char *identity = signer->identity == NULL ? "" : arena_printf(arena, " i=%s;", signer->identity);
+	const char *length = signer->length < 0 ? "" : arena_printf(arena, " l=%lld;", (long long)signer->length);
+	const char *value =
+	    arena_printf(arena, " v=1; a=%s; c=%s/%s; d=%s; s=%s; t=%llu;%s%s\r\n\th=From:To:Subject; bh=%s; b=", algorithm,
+	                 word, word, signer->domain, signer->selector, (unsigned long long)signer->time, identity, length,
+	                 dkim_base64_encode(arena, (struct slice){(const char *)hash, sizeof hash}));
+	strbuf_init(&data, arena);
+	canon_fields(&data, arena, &headers, SLICE_LITERAL("From:To:Subject"), canon);
+	canon_signature(&data, SLICE_LITERAL("DKIM-Signature"), slice_from(value), canon);
+	struct dkim_private_key *key = dkim_private_key_create(slice_from(signer->key->private_key));
+	const char *b = dkim_private_key_sign(key, (struct slice){data.data, data.len}, arena);
+	dkim_private_key_destroy(key);
+	return arena_printf(arena, "DKIM-Signature:%s%s\r\n%s", value, b, text);
+}
+
+/* RFC 8616 5: d=, s= and i= in U-labels, signed as they stand. */
+static void test_utf8(void)
+{
+	const struct dns dns[] = {{"s", DKIM_KEY_FOUND, key_text("v=DKIM1;", rsa.public_key)},
+	                          {"short", DKIM_KEY_FOUND, key_text("v=DKIM1;", rsa_short.public_key)},
+	                          {"xn--sch-hoa", DKIM_KEY_FOUND, key_text("v=DKIM1; t=s:y;", rsa.public_key)},
+	                          {"ed", DKIM_KEY_FOUND, key_text("v=DKIM1; k=ed25519;", ed25519.public_key)},
+	                          {"bad", DKIM_KEY_FOUND, "v=DKIM1; p=QUJD"},
+	                          {NULL, 0, NULL}};
+	static const char u_mail[] = "From: M\xc3\xbcller <m\xc3\xbcller@b\xc3\xbc"
+	                             "cher.example>\r\nTo: bob@example.net\r\n"
+	                             "Subject: zwei  W\xc3\xb6rter\r\n\r\nerste \xc3\xbc\r\n\r\n";
+	struct signer signer = signer_default();
+	signer.domain = "b\xc3\xbc"
+	                "cher.example";
+	struct inspect_reply reply = verify(sign_here(&signer, u_mail), dns, NOW);
+	is_result(&reply, 0, AUTH_PASS, NULL, "d= in U-labels");
+	is_text(reply.signatures[0].domain, "xn--bcher-kva.example", "is told in A-labels");
+	is_int(reply.signatures[0].key_bits, 2048, "bits of the key");
+	const char *text = sign_here(&signer, u_mail);
+	one(replace(text, "zwei  W", "zwei W"), dns, NOW, AUTH_PASS, NULL, "relaxed, a space gone");
+	one(replace(text, "erste", "Erste"), dns, NOW, AUTH_FAIL, "the body was changed", "the body");
+	one(replace(text, "zwei", "drei"), dns, NOW, AUTH_FAIL, not_signed, "the header");
+	one(replace(text, "d=b\xc3\xbc", "d=bu\xcc\x88"), dns, NOW, AUTH_FAIL, not_signed,
+	    "the same domain in another form");
+	one(replace(text, "s=s;", "s=bad;"), dns, NOW, AUTH_PERMERROR, "the key cannot be read", "no key");
+	one(replace(text, "bh=", "bh=="), dns, NOW, AUTH_PERMERROR, "bh= is missing, or no hash of its algorithm", "bh=");
+	one(replace(text, "c=relaxed/relaxed", "c=relaxed/x"), dns, NOW, AUTH_PERMERROR,
+	    "the canonicalization is not known", "c=");
+	one(replace(text, "v=1;", "v=1; y=\xff;"), dns, NOW, AUTH_PERMERROR, "the signature is malformed", "no UTF-8");
+	one(replace(text,
+	            "d=b\xc3\xbc"
+	            "cher",
+	            "d=b\xc3"
+	            "cher"),
+	    dns, NOW, AUTH_PERMERROR, "the signature is malformed", "d= is no UTF-8");
+	one(text, dns, NOW - 7200, AUTH_POLICY, "the signature is from the future", "t=");
+	signer.simple = true;
+	one(sign_here(&signer, u_mail), dns, NOW, AUTH_PASS, NULL, "simple");
+	one(replace(sign_here(&signer, u_mail), "zwei  W", "zwei W"), dns, NOW, AUTH_FAIL, not_signed,
+	    "simple, a space gone");
+	signer.simple = false;
+	signer.length = 10;
+	one(sign_here(&signer, u_mail), dns, NOW, AUTH_PASS, NULL, "l= is the whole body");
+	signer.length = 9;
+	one(sign_here(&signer, u_mail), dns, NOW, AUTH_POLICY, "l= leaves a part of the body unsigned", "l= is less");
+	signer.length = -1;
+	signer.selector = "s\xc3\xbc"
+	                  "ch";
+	signer.identity = "m\xc3\xbcller@B\xc3\x9c"
+	                  "CHER.example";
+	reply = verify(sign_here(&signer, u_mail), dns, NOW);
+	is_result(&reply, 0, AUTH_PASS, NULL, "s= and i= too, t=s");
+	is_text(reply.signatures[0].selector, "xn--sch-hoa", "s= is told in A-labels");
+	signer.identity = "a@sub.b\xc3\xbc"
+	                  "cher.example";
+	one(sign_here(&signer, u_mail), dns, NOW, AUTH_PERMERROR, "i= is not in the signing domain", "i= below d=, t=s");
+	signer = signer_default();
+	signer.domain = "xn--bcher-kva.example";
+	signer.identity = "m=C3=BCller@B=C3=BCcher.example";
+	one(sign_here(&signer, u_mail), dns, NOW, AUTH_PASS, NULL, "i= in quoted-printable, d= in A-labels");
+	signer = (struct signer){.key = &ed25519,
+	                         .algorithm = SIGNER_ED25519,
+	                         .domain = "b\xc3\xbc"
+	                                   "cher.example",
+	                         .selector = "ed"};
+	signer.length = -1;
+	signer.time = NOW;
+	const char *ed = sign_here(&signer, u_mail);
+	one(ed, dns, NOW, AUTH_PASS, NULL, "ed25519");
+	signer = signer_default();
+	reply = verify(sign_here(&signer, ed), dns, NOW);
+	is_result(&reply, 0, AUTH_PASS, NULL, "an ASCII signature above it");
+	is_result(&reply, 1, AUTH_PASS, NULL, "and it");
+	one(replace(sign(&signer, u_mail), "zwei", "drei"), dns, NOW, AUTH_FAIL, not_signed, "an ASCII signature alone");
+	const char *both = arena_printf(arena, "%s%s", signer_sign(arena, &signer, slice_from(u_mail)), ed);
+	reply = verify(both, dns, NOW);
+	is_result(&reply, 0, AUTH_PASS, NULL, "libopendkim's signature above one that libopendkim does not take");
+	is_result(&reply, 1, AUTH_PASS, NULL, "and that one");
+	reply = verify(replace(both, "h=From:To", "h=DKIM-Signature:From:To"), dns, NOW);
+	is_result(&reply, 0, AUTH_FAIL, not_signed, "h= changed");
+	signer.domain = "b\xc3\xbc"
+	                "cher.example";
+	signer.key = &rsa_short;
+	signer.selector = "short";
+	one(sign_here(&signer, u_mail), dns, NOW, AUTH_POLICY, "the key is shorter than 1024 bits", "768 bits");
+}
+
 static void test_bounds(void)
 {
 	const struct dns dns[] = {{"s", DKIM_KEY_FOUND, key_text("v=DKIM1;", rsa.public_key)}, {NULL, 0, NULL}};
