@@ -35,6 +35,7 @@ static json_t *json_signature(struct session *session, const struct inspect_sign
 	put(object, "result", json_string(auth_result_name(signature->result)));
 	put(object, "domain", json_text(session, signature->domain));
 	put(object, "selector", json_text(session, signature->selector));
+	put(object, "identity", signature->identity[0] == '\0' ? json_null() : json_text(session, signature->identity));
 	put(object, "algorithm", json_text(session, signature->algorithm));
 	put(object, "key_bits", json_integer(signature->key_bits));
 	put(object, "testing", json_boolean(signature->testing));
@@ -161,6 +162,7 @@ void explain_json(struct session *session, const char *file, FILE *out)
 	put(object, "spf", json_spf(session, &session->spf));
 	put(object, "spf_helo", json_spf(session, &session->spf_helo));
 	put(object, "dkim", json_dkim(session));
+	put(object, "dkim_ignored", json_integer((json_int_t)session->keys.ignored));
 	put(object, "dmarc", json_dmarc(session));
 	put(object, "authres", json_text(session, session->authres));
 	put(object, "virus", json_text(session, infected ? session->inspection.virus_name : NULL));

@@ -65,8 +65,12 @@ static const char *dkim_text(struct session *session)
 	strbuf_init(&text, session->arena);
 	for (size_t i = 0; i < session->inspection.signature_count; i++) {
 		const struct inspect_signature *signature = &session->inspection.signatures[i];
-		strbuf_printf(&text, "%s%s for %s (%s, %s)", i == 0 ? "" : "; ", auth_result_name(signature->result),
+		strbuf_printf(&text, "%s%s for %s (%s, %s", i == 0 ? "" : "; ", auth_result_name(signature->result),
 		              signature->domain, signature->selector, signature->algorithm);
+		if (signature->key_bits > 0) {
+			strbuf_printf(&text, ", %u bits", signature->key_bits);
+		}
+		strbuf_add_text(&text, signature->testing ? ", the domain is testing)" : ")");
 		if (signature->problem != NULL) {
 			strbuf_printf(&text, ": %s", signature->problem);
 		}

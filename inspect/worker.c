@@ -34,7 +34,8 @@ static void warm_up(struct arena *arena)
 	    (struct dkim_key){.domain = "x.example", .selector = "s", .status = DKIM_KEY_FOUND, .text = SLICE_LITERAL(key)};
 	struct inspect_reply reply = {.signature_count = 0};
 	struct slice bytes = {message + LEAD, sizeof message - 1 - LEAD};
-	dkim_verify_message(bytes, &keys, (uint64_t)time(NULL), arena, &reply);
+	struct dkim_rules rules = {.key_bits_min = 0, .clock_drift = UINT32_MAX};
+	dkim_verify_message(bytes, &keys, &rules, (uint64_t)time(NULL), arena, &reply);
 	clamav_scan(bytes.data, bytes.len, UINT32_MAX, arena, &reply);
 	arena_reset(arena);
 }
@@ -47,7 +48,7 @@ static void inspect(const struct inspect_request *request, struct slice message,
 	                                  .signatures_loaded = clamav_signatures(),
 	                                  .official_database = clamav_official()};
 	if ((request->tasks & INSPECT_DKIM) != 0) {
-		dkim_verify_message(message, request->keys, request->now, arena, reply_r);
+		dkim_verify_message(message, request->keys, &request->dkim, request->now, arena, reply_r);
 		reply_r->dkim_us = (uint32_t)((clock_now() - start) / 1000);
 	}
 	start = clock_now();

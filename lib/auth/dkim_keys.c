@@ -49,13 +49,16 @@ static void key_collect(struct arena *arena, struct slice value, struct dkim_key
 	key_r->status = DKIM_KEY_TEMPORARY; /* until it is resolved */
 }
 
-void dkim_keys_collect(struct arena *arena, const struct headers *headers, struct dkim_keys *keys_r)
+void dkim_keys_collect(struct arena *arena, const struct headers *headers, size_t max, struct dkim_keys *keys_r)
 {
 	size_t count = headers_count(headers, "DKIM-Signature");
-	keys_r->count = count < DKIM_MAX_SIGNATURES ? count : DKIM_MAX_SIGNATURES;
+	keys_r->count = count < max ? count : max;
 	keys_r->ignored = count - keys_r->count;
 	for (size_t i = 0; i < keys_r->count; i++) {
 		key_collect(arena, headers_find(headers, "DKIM-Signature", i)->value, &keys_r->items[i]);
+		if (headers->truncated) {
+			keys_r->items[i].status = DKIM_KEY_HEADER_CUT;
+		}
 	}
 }
 
@@ -94,7 +97,7 @@ bool dkim_keys_resolve(struct dkim_keys *keys, struct lookups *lookups)
 	bool all = true;
 	for (size_t i = 0; i < keys->count; i++) {
 		struct dkim_key *key = &keys->items[i];
-		if (key->status == DKIM_KEY_UNUSABLE) {
+		if (key->status == DKIM_KEY_UNUSABLE || key->status == DKIM_KEY_HEADER_CUT) {
 			continue;
 		}
 		const struct dns_answer *answer = lookups_get(lookups, key->name, DNS_TYPE_TXT);

@@ -18,6 +18,7 @@ struct inspect_request {
 	uint64_t now;                 /* epoch seconds, for x= and t= */
 	uint32_t deadline_ms;         /* the worker's own soft limit, under the pool's hard one */
 	const struct dkim_keys *keys; /* in the order of the DKIM-Signature fields */
+	struct dkim_rules dkim;
 };
 
 enum inspect_virus_status {

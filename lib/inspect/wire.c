@@ -194,6 +194,8 @@ size_t wire_put_request(const struct inspect_request *request, char *packet_r)
 	put_u64(&writer, request->message_size);
 	put_u64(&writer, request->now);
 	put_u32(&writer, request->deadline_ms);
+	put_u32(&writer, request->dkim.key_bits_min);
+	put_u32(&writer, request->dkim.clock_drift);
 	put_u32(&writer, (uint32_t)request->keys->count);
 	for (size_t i = 0; i < request->keys->count; i++) {
 		const struct dkim_key *key = &request->keys->items[i];
@@ -214,10 +216,12 @@ bool wire_get_request(struct slice packet, struct arena *arena, struct inspect_r
 	request_r->message_size = get_u64(&reader);
 	request_r->now = get_u64(&reader);
 	request_r->deadline_ms = get_u32(&reader);
+	request_r->dkim.key_bits_min = get_u32(&reader);
+	request_r->dkim.clock_drift = get_u32(&reader);
 	keys->count = get_upto(&reader, DKIM_MAX_SIGNATURES);
 	for (size_t i = 0; i < keys->count; i++) {
 		struct dkim_key *key = &keys->items[i];
-		key->status = (enum dkim_key_status)get_upto(&reader, DKIM_KEY_UNUSABLE);
+		key->status = (enum dkim_key_status)get_upto(&reader, DKIM_KEY_HEADER_CUT);
 		key->domain = get_text(&reader);
 		key->selector = get_text(&reader);
 		key->text = get_slice(&reader, DKIM_MAX_KEY);

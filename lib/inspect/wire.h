@@ -5,7 +5,7 @@
 
 #include "lib/inspect/pool.h"
 
-enum { WIRE_PACKET_MAX = 65536, WIRE_TEXT_MAX = 2048, WIRE_DATABASES_MAX = 256 };
+enum { WIRE_PACKET_MAX = 131072, WIRE_TEXT_MAX = 2048, WIRE_DATABASES_MAX = 256 };
 
 /* ---- pool -> worker, worker -> pool ---- */
 

@@ -154,10 +154,11 @@ static bool parse_spec(struct arena *arena, struct slice text, struct address *a
 	}
 	struct slice local = {spec.data, at};
 	struct slice domain = {spec.data + at + 1, spec.len - at - 1};
-	if (!local_valid(local) || find_outside(domain, "@", 0) < domain.len) {
+	bool literal = domain.len > 0 && domain.data[0] == '[';
+	if (!local_valid(local) || find_outside(domain, "@", 0) < domain.len ||
+	    (literal && skip_quoted(domain, 0, ']') != domain.len)) {
 		return false;
 	}
-	bool literal = domain.len > 0 && domain.data[0] == '[';
 	const char *canonical = literal ? "" : domain_canonical(arena, domain);
 	if (canonical == NULL) {
 		return false;

@@ -69,6 +69,7 @@ struct session {
 	struct spf_verdict spf; /* of MAIL FROM; valid when spf_known and direction inbound */
 	struct spf_verdict spf_helo; /* of HELO, likewise; for the null path a copy of spf, which is HELO's then */
 	struct dkim_keys keys;
+	struct dkim_rules dkim_rules;
 	struct author author;
 	enum pool_result pool_result; /* valid when inspected */
 	struct inspect_reply inspection;

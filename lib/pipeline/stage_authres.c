@@ -98,6 +98,16 @@ static void authres_add_spf(struct session *session, struct authres *authres)
 	}
 }
 
+static const char *dkim_comment(struct session *session, const struct inspect_signature *signature)
+{
+	const char *testing = signature->testing ? ", the domain is testing" : "";
+	if (signature->problem != NULL) {
+		return arena_printf(session->arena, "%s%s", signature->problem, testing);
+	}
+	return signature->key_bits == 0 ? NULL
+	                                : arena_printf(session->arena, "%u-bit key%s", signature->key_bits, testing);
+}
+
 static void authres_add_dkim(struct session *session, struct authres *authres)
 {
 	const struct inspect_reply *reply = &session->inspection;
@@ -106,8 +116,7 @@ static void authres_add_dkim(struct session *session, struct authres *authres)
 	}
 	for (size_t i = 0; i < reply->signature_count; i++) {
 		const struct inspect_signature *signature = &reply->signatures[i];
-		const char *bits = signature->key_bits == 0 ? NULL : arena_printf(session->arena, "%u-bit key", signature->key_bits);
-		authres_method(authres, "dkim", signature->result, signature->problem == NULL ? bits : signature->problem, NULL);
+		authres_method(authres, "dkim", signature->result, dkim_comment(session, signature), NULL);
 		authres_property(authres, "header", "d", signature->domain);
 		if (signature->identity[0] != '\0') {
 			authres_property(authres, "header", "i", signature->identity);

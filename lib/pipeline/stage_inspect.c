@@ -77,6 +77,7 @@ static enum stage_progress inspect_end(struct session *session, const void *sett
 		.now = session->now,
 		.deadline_ms = (uint32_t)clock_poll_timeout(deadline),
 		.keys = &session->keys,
+		.dkim = session->dkim_rules,
 	};
 	session->pool_result =
 		pool_inspect(engine_pool(session->engine), &request, deadline, session->arena, &session->inspection);

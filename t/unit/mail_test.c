@@ -212,6 +212,7 @@ static void test_authors(struct arena *arena)
 		{"<@x,@y:a@b.example>", AUTHOR_OK, "b.example"},
 		{"a@[192.0.2.1]", AUTHOR_NO_DOMAIN, ""},
 		{"a@[192.0.2.1], b@bank.example", AUTHOR_MALFORMED, ""},
+		{"a@[192.0.2.1]x, c@d.example", AUTHOR_MALFORMED, "d.example"}, /* not even a literal */
 		{"a@b@c.example", AUTHOR_MALFORMED, ""},
 		{"<a@b.example> <c@d.example>", AUTHOR_MALFORMED, "b.example"},
 		{"<a@b.example> x@y.example", AUTHOR_MALFORMED, "b.example"},
