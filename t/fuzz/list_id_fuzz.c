@@ -7,7 +7,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct arena *arena = arena_create(4096);
-	struct header field = {SLICE_LITERAL("List-Id"), {(const char *)data, size}};
+	struct header field = {.name = SLICE_LITERAL("List-Id"), .value = {(const char *)data, size}};
 	struct headers headers = {.items = &field, .count = 1};
 	const char *domain = list_id_domain(arena, &headers);
 	if (domain != NULL) {
