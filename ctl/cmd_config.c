@@ -1,5 +1,6 @@
 /* mailreeve config check|show|sample */
 #include "ctl/command.h"
+#include "ctl/key.h"
 #include "lib/pipeline/stage_virus.h"
 #include "lib/pipeline/stages.h"
 #include "lib/policy/config.h"
@@ -106,6 +107,7 @@ static void warn(const struct config *config)
 		warn_stage(config, sections[i], i);
 	}
 	warn_databases(config);
+	key_warn(config);
 }
 
 static int check(const char *path)

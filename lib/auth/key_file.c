@@ -58,7 +58,8 @@ bool key_name_parse(struct arena *arena, const char *file, struct key_name *name
 		return false;
 	}
 	const char *domain = at + strlen(middle);
-	if (domain >= dot || !key_state_parse((struct slice){dot + 1, text.len - (size_t)(dot + 1 - file)}, &name_r->state)) {
+	if (domain >= dot ||
+	    !key_state_parse((struct slice){dot + 1, text.len - (size_t)(dot + 1 - file)}, &name_r->state)) {
 		return false;
 	}
 	name_r->selector = canonical(arena, (struct slice){file, (size_t)(at - file)});
@@ -69,7 +70,7 @@ bool key_name_parse(struct arena *arena, const char *file, struct key_name *name
 const char *key_name_format(struct arena *arena, const struct key_name *name)
 {
 	const char *file =
-		arena_printf(arena, "%s%s%s.%s%s", name->selector, middle, name->domain, key_state_name(name->state), suffix);
+	    arena_printf(arena, "%s%s%s.%s%s", name->selector, middle, name->domain, key_state_name(name->state), suffix);
 	return strlen(file) <= KEY_FILE_NAME_MAX ? file : NULL;
 }
 
@@ -118,7 +119,8 @@ static struct dkim_private_key *key_parse(struct slice pem, const char *path, st
 	}
 	struct dkim_private_key *key = dkim_private_key_create(pem);
 	if (key == NULL) {
-		*problem_r = arena_printf(arena, "%s holds no private key of RSA or Ed25519 in PEM form without a passphrase", path);
+		*problem_r =
+		    arena_printf(arena, "%s holds no private key of RSA or Ed25519 in PEM form without a passphrase", path);
 		return NULL;
 	}
 	if (dkim_private_key_algorithm(key) == DKIM_RSA_SHA256 && dkim_private_key_bits(key) < RSA_BITS_MIN) {

@@ -32,8 +32,8 @@ const char *key_name_format(struct arena *arena, const struct key_name *name);
 
 /* Reads and checks a key: a regular file (no link), of at most KEY_FILE_SIZE_MAX bytes, owned by root or `user`, not
  * readable by others, not writable by group or others, that holds one RSA key of 1024 bits at least or one Ed25519 key,
- * without a passphrase. NULL with *problem_r (in arena), which names the file as `path`, says what to do and never shows
- * what is in it. *status_r: of the file that was opened, all 0 where none was. */
+ * without a passphrase. NULL with *problem_r (in arena), which names the file as `path`, says what to do and never
+ * shows what is in it. *status_r: of the file that was opened, all 0 where none was. */
 struct dkim_private_key *key_file_read(int directory, const char *file, const char *path, uid_t user,
                                        struct arena *arena, struct stat *status_r, const char **problem_r);
 

@@ -274,7 +274,7 @@ static bool item_read(struct keys *keys, int folder, size_t i, const struct keys
 		const char *path = arena_printf(keys->arena, "%s/%s", keys->path, item->file);
 		struct stat opened;
 		struct dkim_private_key *key =
-			key_file_read(folder, item->file, path, keys->user, keys->arena, &opened, &item->problem);
+		    key_file_read(folder, item->file, path, keys->user, keys->arena, &opened, &item->problem);
 		if (opened.st_mode != 0) {
 			status = opened;
 			stamp = stamp_of(&opened);
@@ -316,7 +316,7 @@ static bool keys_read(struct keys *keys, int folder, const struct names *names, 
 			count++;
 		} else {
 			keys->strangers[keys->stranger_count++] =
-				arena_printf(keys->arena, "%s/%s is no name of a key; expected SELECTOR._domainkey.DOMAIN.STATE.pem",
+			    arena_printf(keys->arena, "%s/%s is no name of a key; expected SELECTOR._domainkey.DOMAIN.STATE.pem",
 			                 keys->path, text_escape(keys->arena, slice_from(item->file), "", false, 300));
 		}
 	}
@@ -563,7 +563,8 @@ void keystore_destroy(struct keystore *store)
 struct keys *keystore_acquire(struct keystore *store)
 {
 	uint64_t now = clock_now();
-	if (now >= atomic_load_explicit(&store->next_look, memory_order_relaxed) && !atomic_flag_test_and_set(&store->busy)) {
+	if (now >= atomic_load_explicit(&store->next_look, memory_order_relaxed) &&
+	    !atomic_flag_test_and_set(&store->busy)) {
 		atomic_store_explicit(&store->next_look, now + LOOK_EVERY_S * CLOCK_NS_PER_S, memory_order_relaxed);
 		struct keys *keys = store_acquire(store);
 		if (keys_changed(keys)) {

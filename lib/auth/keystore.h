@@ -1,9 +1,9 @@
 /* keystore: the private keys in a folder, for DKIM signatures and ARC seals. What the folder says is read into an
  * immutable, counted snapshot (`struct keys`) that any number of threads use at the same time.
  *
- * A file that cannot be used (key_file.h says when) keeps the key that was read from it before, where there is one; else
- * its key is NULL, so that the caller knows that the domain has a key and that mail must not leave without it. A folder
- * that cannot be read keeps everything. A folder that does not exist has no keys. Each problem is logged once.
+ * A file that cannot be used (key_file.h says when) keeps the key that was read from it before, where there is one;
+ * else its key is NULL, so that the caller knows that the domain has a key and that mail must not leave without it. A
+ * folder that cannot be read keeps everything. A folder that does not exist has no keys. Each problem is logged once.
  * Files whose names begin with a dot or do not end in ".pem" are nobody's business; others that are no name of a key
  * (key_name_parse()) are logged. */
 #ifndef MAILREEVE_AUTH_KEYSTORE_H

@@ -120,7 +120,8 @@ static void test_checks(void)
 	    {"512 bits", pem_short, 0600, "RSA key of 512 bits"},
 	    {"two keys", arena_printf(arena, "%s%s", pem_rsa, pem_ed), 0600, "holds 2 PEM blocks"},
 	    {"cut", arena_memdup(arena, pem_rsa, 300), 0600, "holds no private key"},
-	    {"a certificate", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", 0600, "holds no private key"},
+	    {"a certificate", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", 0600,
+	     "holds no private key"},
 	    {"too large", memset(arena_alloc(arena, 40001), 'x', 40000), 0600, "has 40000 bytes; a key has 1 to 32768"},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -153,7 +154,8 @@ static void test_checks(void)
 		put(file, pem_rsa, 0600);
 		bool given = chown(path_of(file), 65534, 65534) == 0;
 		keys = keys_load(folder, 1, NULL);
-		ok(given && strstr(keys_of(keys, "example.com", &count)->problem, "belongs to user 65534") != NULL, "nor another user's");
+		ok(given && strstr(keys_of(keys, "example.com", &count)->problem, "belongs to user 65534") != NULL,
+		   "nor another user's");
 		keys_release(keys);
 		keys = keys_load(folder, 65534, NULL);
 		ok(keys_of(keys, "example.com", &count)->key != NULL, "but the daemon's own");
