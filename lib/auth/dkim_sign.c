@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { FOLD_AT = 76, TAB_WIDTH = 8, LINE_MAX_BYTES = 998 };
+enum { FOLD_AT = 76, TAB_WIDTH = 8, LINE_MAX_BYTES = 998, SENDMAIL_LINE_MAX = 990 };
 
 static const char field_name[] = "DKIM-Signature";
 
@@ -14,6 +14,7 @@ struct dkim_draft {
 	struct slice body;
 	uint64_t now;
 	uint64_t lifetime;
+	bool sendmail;
 	struct strbuf names;  /* h= */
 	struct strbuf fields; /* canonical, in the order of h= */
 	size_t name_count;
@@ -41,6 +42,76 @@ bool dkim_sign_excluded(const char *field)
 		if (slice_equal_nocase(slice_from(names[i]), slice_from(field))) {
 			return true;
 		}
+	}
+	return false;
+}
+
+/* ---- what Sendmail makes of a list of addresses ---- */
+
+static bool is_address_field(struct slice name)
+{
+	static const char *const names[] = {"from",        "sender",    "reply-to",  "to",           "cc",
+	                                    "resent-from", "resent-to", "resent-cc", "resent-sender"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		if (slice_equal_nocase(slice_from(names[i]), name)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The end of the address at `at`: a comma outside of quotes, comments and brackets, or the end of the text. */
+static size_t address_end(struct slice text, size_t at)
+{
+	bool quoted = false;
+	bool bracket = false;
+	unsigned comments = 0;
+	for (; at < text.len; at++) {
+		char c = text.data[at];
+		if (c == '\\' && (quoted || comments > 0)) {
+			at++;
+		} else if (c == '"' && comments == 0) {
+			quoted = !quoted;
+		} else if (!quoted && c == '(') {
+			comments++;
+		} else if (!quoted && c == ')') {
+			comments -= comments > 0;
+		} else if (!quoted && comments == 0 && (c == '<' || c == '>')) {
+			bracket = c == '<';
+		} else if (!quoted && comments == 0 && !bracket && c == ',') {
+			return at;
+		}
+	}
+	return text.len;
+}
+
+static struct slice with_commas(struct arena *arena, struct slice value)
+{
+	struct strbuf out;
+	strbuf_init(&out, arena);
+	for (size_t at = 0; at < value.len;) {
+		size_t end = address_end(value, at);
+		struct slice address = slice_trim((struct slice){value.data + at, end - at});
+		if (address.len > 0) {
+			strbuf_add_text(&out, out.len == 0 ? " " : ", ");
+			strbuf_add_slice(&out, address);
+		}
+		at = end + 1;
+	}
+	return (struct slice){out.data, out.len};
+}
+
+/* An address that Sendmail gives a domain, we do not know which. Groups end in ':' or ';'. */
+static bool has_bare_name(struct slice value)
+{
+	for (size_t at = 0; at < value.len;) {
+		size_t end = address_end(value, at);
+		struct slice address = slice_trim((struct slice){value.data + at, end - at});
+		if (address.len > 0 && memchr(address.data, '@', address.len) == NULL &&
+		    memchr(address.data, ':', address.len) == NULL && memchr(address.data, ';', address.len) == NULL) {
+			return true;
+		}
+		at = end + 1;
 	}
 	return false;
 }
@@ -83,7 +154,9 @@ static void draft_add(struct dkim_draft *draft, const char *text, bool oversign)
 			if (!draft_mention(draft, name)) {
 				return;
 			}
-			canon_header(&draft->fields, header->name, header->value, CANON_RELAXED, true);
+			bool rewritten = draft->sendmail && is_address_field(name);
+			struct slice value = rewritten ? with_commas(draft->arena, header->value) : header->value;
+			canon_header(&draft->fields, header->name, value, CANON_RELAXED, true);
 		}
 	}
 	if (oversign) {
@@ -116,8 +189,12 @@ struct dkim_draft *dkim_sign_begin(struct arena *arena, const struct dkim_sign_o
 {
 	uint8_t digest[CANON_DIGEST_SIZE];
 	struct dkim_draft *draft = arena_alloc(arena, sizeof *draft);
-	*draft = (struct dkim_draft){
-	    .arena = arena, .headers = headers, .body = body, .now = now, .lifetime = options->lifetime};
+	*draft = (struct dkim_draft){.arena = arena,
+	                             .headers = headers,
+	                             .body = body,
+	                             .now = now,
+	                             .lifetime = options->lifetime,
+	                             .sendmail = options->sendmail};
 	strbuf_init(&draft->names, arena);
 	strbuf_init(&draft->fields, arena);
 	draft_add_fields(draft, options);
@@ -294,21 +371,26 @@ const char *dkim_sign_fragile(const struct dkim_draft *draft)
 {
 	struct faults body = {.longest = 0};
 	struct faults header = {.longest = 0};
+	size_t most = draft->sendmail ? SENDMAIL_LINE_MAX : LINE_MAX_BYTES;
 	struct strbuf out;
 	strbuf_init(&out, draft->arena);
 	look_at_lines(draft->body, &body);
+	bool bare_name = false;
 	for (size_t i = 0; i < draft->headers->count; i++) {
-		look_at_lines(draft->headers->items[i].value, &header);
+		const struct header *item = &draft->headers->items[i];
+		look_at_lines(item->value, &header);
+		bare_name = bare_name || (draft->sendmail && is_address_field(item->name) && has_bare_name(item->value));
 	}
-	add_reason(&out, body.longest > LINE_MAX_BYTES,
-	           arena_printf(draft->arena, "a line of %zu bytes in the body (998 are allowed)", body.longest));
-	add_reason(&out, header.longest > LINE_MAX_BYTES,
-	           arena_printf(draft->arena, "a line of %zu bytes in the header (998 are allowed)", header.longest));
+	add_reason(&out, body.longest > most,
+	           arena_printf(draft->arena, "a line of %zu bytes in the body (over %zu)", body.longest, most));
+	add_reason(&out, header.longest > most,
+	           arena_printf(draft->arena, "a line of %zu bytes in the header (over %zu)", header.longest, most));
 	add_reason(&out, body.bare_cr || body.bare_lf,
 	           body.bare_cr ? body.bare_lf ? "CR and LF alone" : "CR alone" : "LF alone");
 	add_reason(&out, draft->body.len > 0 && memchr(draft->body.data, '\0', draft->body.len) != NULL, "NUL bytes");
 	add_reason(&out, !announces_8bit(draft->arena, draft->headers) && has_8bit(draft->body),
 	           "8-bit text without Content-Transfer-Encoding: 8bit");
+	add_reason(&out, bare_name, "an address without a domain");
 	add_reason(&out, draft->left_out, "more header fields than a signature can name");
 	return out.len == 0 ? NULL : out.data;
 }

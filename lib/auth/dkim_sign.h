@@ -14,6 +14,9 @@ struct dkim_sign_options {
 	const char *const
 	    *oversign;     /* NULL-ended; listed once more than they are there, so that nobody can add one (8.15) */
 	uint64_t lifetime; /* seconds from t= to x=; 0: no x= */
+	/* The MTA is a Sendmail: it writes lists of addresses anew, with ", " between them, after we have signed; so that
+	 * is what is signed. Its limit of a line is 990 bytes. */
+	bool sendmail;
 };
 
 /* Names that are no part of any signature, whatever `fields` says: trace fields, those that an MTA changes or removes
@@ -32,9 +35,9 @@ struct dkim_draft *dkim_sign_begin(struct arena *arena, const struct dkim_sign_o
 const char *dkim_sign_field(const struct dkim_draft *draft, const char *domain, const char *selector,
                             const char *identity, const struct dkim_private_key *key);
 
-/* Why the signature might not survive the way, in words, or NULL: lines over 998 bytes (MTAs break them), CR or LF
- * alone and NUL (MTAs replace them), bytes over 127 that no Content-Transfer-Encoding announces, more fields than
- * DKIM_SIGN_NAMES_MAX. None of them keeps a message from being signed, as it is. */
+/* Why the signature might not survive the way, in words, or NULL: lines over 998 bytes (Sendmail: 990; MTAs break
+ * them), CR or LF alone and NUL (MTAs replace them), bytes over 127 that no Content-Transfer-Encoding announces,
+ * addresses that Sendmail gives a domain, more fields than DKIM_SIGN_NAMES_MAX. None of them keeps a message from being signed, as it is. */
 const char *dkim_sign_fragile(const struct dkim_draft *draft);
 
 #endif

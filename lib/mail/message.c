@@ -177,13 +177,20 @@ enum message_status message_add_header(struct message *message, struct slice nam
 	if (message->status != MESSAGE_OK) {
 		return message->status;
 	}
-	/* Past the limit the bytes still belong to the message, but it will not be inspected: no memory is spent on them. */
-	if (headers_add(&message->headers, message->arena, &message->settings.headers, name, value)) {
-		strbuf_add_slice(&message->block, name);
-		strbuf_add_char(&message->block, ':');
-		block_add_value(&message->block, value);
-		strbuf_add_text(&message->block, "\r\n");
+	struct strbuf *block = &message->block;
+	size_t start = block->len;
+	strbuf_add_slice(block, name);
+	strbuf_add_char(block, ':');
+	size_t value_start = block->len;
+	block_add_value(block, value);
+	/* The field as the worker will see it: what is signed is canonical only with CRLF. */
+	struct slice wire = {block->data + value_start, block->len - value_start};
+	if (!headers_add(&message->headers, message->arena, &message->settings.headers, name, wire)) {
+		/* Past the limit the bytes still belong to the message, but it will not be inspected: they are not kept. */
+		block->len = start;
+		return MESSAGE_OK;
 	}
+	strbuf_add_text(block, "\r\n");
 	return MESSAGE_OK;
 }
 

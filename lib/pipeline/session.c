@@ -100,6 +100,12 @@ void session_connect(struct session *session, const struct ip *client, const cha
 	lookups_mark(session->lookups);
 }
 
+/* Sendmail tells its bare version. */
+void session_mta(struct session *session, const char *version)
+{
+	session->mta_is_sendmail = version != NULL && ascii_is_digit(version[0]);
+}
+
 void session_helo(struct session *session, const char *helo)
 {
 	size_t n = strnlen(helo, sizeof session->helo - 1);

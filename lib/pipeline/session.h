@@ -56,6 +56,7 @@ struct session {
 	unsigned helo_count;          /* how many there were */
 	const char *authserv_id;
 	const char *tls_version, *tls_cipher; /* "": no TLS */
+	bool mta_is_sendmail;
 
 	/* The transaction */
 	uint64_t now;            /* epoch seconds at MAIL, or explain --now */
@@ -102,6 +103,8 @@ void session_destroy(struct session *session); /* takes NULL; ends an unfinished
 
 /* client NULL: unknown; for local submission the milter gives 127.0.0.1. host may be NULL. authserv_id: the MTA's name or NULL. */
 void session_connect(struct session *session, const struct ip *client, const char *host, const char *authserv_id);
+/* The MTA's macro v, "Postfix 3.7.11" or "8.17.1"; NULL: not told. */
+void session_mta(struct session *session, const char *version);
 void session_helo(struct session *session, const char *helo);
 void session_tls(struct session *session, const char *version, const char *cipher); /* NULL: none */
 

@@ -229,7 +229,8 @@ static bool signing_open(struct signing *signing)
 	*kept = headers;
 	struct dkim_sign_options sign = {.fields = signing->settings->headers,
 	                                 .oversign = signing->settings->oversign,
-	                                 .lifetime = signing->settings->lifetime / CLOCK_NS_PER_S};
+	                                 .lifetime = signing->settings->lifetime / CLOCK_NS_PER_S,
+	                                 .sendmail = session->mta_is_sendmail};
 	struct slice text = {size == 0 ? "" : (const char *)signing->map + (size - body), body};
 	signing->draft = dkim_sign_begin(session->arena, &sign, kept, text, session->now);
 	return true;
