@@ -255,6 +255,20 @@ static void message_add_unix(struct message *message, struct slice bytes)
 	}
 }
 
+/* As the lines of the message become CRLF, those of the view of its header do. */
+static void headers_to_wire(struct headers *headers, struct arena *arena)
+{
+	for (size_t i = 0; i < headers->count; i++) {
+		struct slice *value = &headers->items[i].value;
+		if (value->len > 0 && memchr(value->data, '\n', value->len) != NULL) {
+			struct strbuf wire;
+			strbuf_init(&wire, arena);
+			block_add_value(&wire, *value);
+			*value = (struct slice){wire.data, wire.len};
+		}
+	}
+}
+
 enum message_status message_load(struct message *message, struct slice bytes)
 {
 	if (bytes.len >= 5 && memcmp(bytes.data, "From ", 5) == 0) {
@@ -267,6 +281,7 @@ enum message_status message_load(struct message *message, struct slice bytes)
 	uint64_t body = headers_parse(&message->headers, message->arena, &message->settings.headers, bytes);
 	message->block_written = true;
 	if (unix_lines) {
+		headers_to_wire(&message->headers, message->arena);
 		message_add_unix(message, (struct slice){bytes.data, body});
 		uint64_t header_size = message->size;
 		message_add_unix(message, (struct slice){bytes.data + body, bytes.len - body});
