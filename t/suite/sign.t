@@ -70,10 +70,11 @@ new_key('idle.example', 'sel', 'new', '--type', 'ed25519');
 new_key('idle.one.example', 'sel', 'retired', '--type', 'ed25519');
 new_key('xn--bcher-kva.example', 'sel', 'active', '--type', 'ed25519');
 my $broken = new_key('broken.example', 'sel', 'active', '--type', 'ed25519');
+my $shut = new_key('shut.one.example', 'sel', 'active', '--type', 'ed25519');
 my $half = new_key('half.example', 'a', 'active', '--type', 'ed25519');
 new_key('half.example', 'b', 'active', '--type', 'ed25519');
 write_file($broken, "rubbish\n", 0600);
-write_file($half, "rubbish\n", 0600);
+write_file($_, "rubbish\n", 0600) for $half, $shut;
 
 my @both = 'one.example/ed one.example/rsa';
 # name, From field, signers, findings, action
@@ -100,6 +101,7 @@ for my $case (
     [ 'an empty From', '', '', 'sign.unsigned', 'accept' ],
     [ 'a broken key', 'a@broken.example', '', 'sign.failed', 'tempfail' ],
     [ 'below a broken key', 'a@x.broken.example', '', 'sign.failed', 'tempfail' ],
+    [ 'a broken key below a good one', 'a@shut.one.example', '', 'sign.failed', 'tempfail' ],
     [ 'one of two keys broken', 'a@half.example', 'half.example/b', 'sign.partial', 'accept' ],
 ) {
     my ($name, $from, $signers, $codes, $action) = @$case;

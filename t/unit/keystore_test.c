@@ -255,6 +255,36 @@ static void test_keeps(void)
 	keys_release(good);
 }
 
+/* Written again within the same tick of the file system's clock, with the same size: nothing but the bytes tells. */
+static void test_tick(void)
+{
+	static const char file[] = "s._domainkey.example.com.active.pem";
+	bool same = false;
+	for (int i = 0; i < 500 && !same; i++) {
+		struct stat before;
+		struct stat after;
+		put(file, pem_rsa, 0600);
+		struct keys *first = keys_load(folder, geteuid(), NULL);
+		stat(path_of(file), &before);
+		FILE *out = fopen(path_of(file), "r+");
+		fputs(pem_rsa_2, out);
+		fclose(out);
+		stat(path_of(file), &after);
+		same = before.st_ctim.tv_sec == after.st_ctim.tv_sec && before.st_ctim.tv_nsec == after.st_ctim.tv_nsec;
+		struct keys *second = keys_load(folder, geteuid(), first);
+		if (same) {
+			ok(strcmp(public_of(first, "example.com"), public_of(second, "example.com")) != 0,
+			   "a file with the same times as before is not believed to be the same");
+		}
+		keys_release(first);
+		keys_release(second);
+	}
+	if (!same) {
+		diag("no two writes within one tick: a finer clock than most");
+	}
+	drop(file);
+}
+
 /* Threads that sign while keys are rotated: never a moment without an active key. */
 enum { READERS = 4, ROUNDS = 60 };
 static struct keystore *store;
@@ -371,6 +401,7 @@ int main(void)
 	test_checks();
 	test_order();
 	test_keeps();
+	test_tick();
 	test_threads();
 	test_look();
 	nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
