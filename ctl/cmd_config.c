@@ -1,5 +1,6 @@
 /* mailreeve config check|show|sample */
 #include "ctl/command.h"
+#include "ctl/key.h"
 #include "lib/pipeline/dmarc_override.h"
 #include "lib/pipeline/stage_virus.h"
 #include "lib/pipeline/stages.h"
@@ -120,6 +121,7 @@ static void warn(const struct config *config)
 	}
 	warn_databases(config);
 	warn_exempt(config);
+	key_warn(config);
 }
 
 static int check(const char *path)

@@ -52,6 +52,20 @@ static json_t *json_dkim(struct session *session)
 	return array;
 }
 
+static json_t *json_signed(struct session *session)
+{
+	json_t *array = json_array();
+	for (size_t i = 0; i < session->signature_count; i++) {
+		const struct session_signature *signature = &session->signatures[i];
+		json_t *object = json_object();
+		put(object, "domain", json_text(session, signature->domain));
+		put(object, "selector", json_text(session, signature->selector));
+		put(object, "algorithm", json_string(dkim_algorithm_name(signature->algorithm)));
+		json_array_append_new(array, object);
+	}
+	return array;
+}
+
 static const char *alignment_name(enum dmarc_alignment alignment)
 {
 	switch (alignment) {
@@ -165,6 +179,7 @@ void explain_json(struct session *session, const char *file, FILE *out)
 	put(object, "dkim_ignored", json_integer((json_int_t)session->keys.ignored));
 	put(object, "dmarc", json_dmarc(session));
 	put(object, "authres", json_text(session, session->authres));
+	put(object, "signed", json_signed(session));
 	put(object, "virus", json_text(session, infected ? session->inspection.virus_name : NULL));
 	put(object, "score", json_real(session->verdict.score));
 	put(object, "findings", json_findings(session));

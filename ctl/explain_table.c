@@ -107,6 +107,18 @@ static const char *dmarc_text(struct session *session)
 	return text.data;
 }
 
+static const char *sign_text(struct session *session)
+{
+	struct strbuf text;
+	strbuf_init(&text, session->arena);
+	for (size_t i = 0; i < session->signature_count; i++) {
+		const struct session_signature *signature = &session->signatures[i];
+		strbuf_printf(&text, "%s%s by %s (%s)", i == 0 ? "signed for " : ", ", signature->domain, signature->selector,
+		              dkim_algorithm_name(signature->algorithm));
+	}
+	return text.len == 0 ? "not signed" : text.data;
+}
+
 static const char *virus_text(struct session *session)
 {
 	const struct inspect_reply *reply = &session->inspection;
@@ -131,7 +143,8 @@ static const char *virus_text(struct session *session)
 static const char *stage_text(struct session *session, const struct stage *stage)
 {
 	if (!pipeline_runs(session, stage)) {
-		return session->direction == DIRECTION_OUTBOUND && !stage->outbound ? "not for outbound mail" : "off";
+		bool outbound = session->direction == DIRECTION_OUTBOUND;
+		return (outbound ? stage->outbound : stage->inbound) ? "off" : outbound ? "not for outbound mail" : "not for inbound mail";
 	}
 	if (stage == &stage_spf) {
 		return spf_text(session);
@@ -144,6 +157,9 @@ static const char *stage_text(struct session *session, const struct stage *stage
 	}
 	if (stage == &stage_dmarc) {
 		return dmarc_text(session);
+	}
+	if (stage == &stage_sign) {
+		return sign_text(session);
 	}
 	if (stage == &stage_virus) {
 		return virus_text(session);

@@ -118,7 +118,7 @@ static void request_macros(SMFICTX *ctx)
 		int stage;
 		const char *names;
 	} lists[] = {
-	    {SMFIM_CONNECT, "j {daemon_name} {client_addr} {client_name} {client_ptr}"},
+	    {SMFIM_CONNECT, "j v {daemon_name} {client_addr} {client_name} {client_ptr}"},
 	    {SMFIM_HELO, "{tls_version} {cipher}"},
 	    {SMFIM_ENVFROM, "i {auth_authen} {auth_type}"},
 	    {SMFIM_ENVRCPT, "i"},
@@ -191,6 +191,7 @@ static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
 	}
 	connection->session = session_create(server.engine);
 	session_connect(connection->session, &client, host, macro(ctx, "j"));
+	session_mta(connection->session, macro(ctx, "v"));
 	return SMFIS_CONTINUE;
 }
 

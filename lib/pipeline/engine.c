@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/pipeline/stage_list.h"
+#include "lib/pipeline/stage_sign.h"
 #include "lib/pipeline/stage_virus.h"
 #include "lib/pipeline/stages.h"
 #include "lib/policy/globals.h"
@@ -16,13 +17,18 @@
 struct engine {
 	struct dns *dns;
 	struct pool *pool;
+	struct keystore *keystore;
 	pthread_mutex_t lock; /* guards config: held for a pointer and a count only */
 	struct config *config;
 };
 
-static struct dns *engine_open_resolver(const struct dns_options *options, char **error_r)
+struct dns *engine_open_dns(const struct config *config, const char *zone, char **error_r)
 {
+	const struct dns_options *options = config_settings(config, SECTION_DNS);
 	struct dns_settings settings;
+	if (zone != NULL) {
+		return dns_open_zone(zone, error_r);
+	}
 	dns_settings_default(&settings);
 	settings.forwarders = options->forwarders;
 	settings.timeout_ns = options->timeout;
@@ -42,19 +48,16 @@ static struct dns *engine_open_resolver(const struct dns_options *options, char 
 	return dns_open_resolver(&settings, error_r);
 }
 
-static size_t engine_virus_index(void)
+static const char *engine_keys_dir(const struct config *config)
 {
-	size_t i = 0;
-	while (stages[i] != &stage_virus) {
-		i++;
-	}
-	return SECTION_FIRST_STAGE + i;
+	const struct sign_settings *sign = config_settings(config, stages_section(&stage_sign));
+	return sign->keys_dir;
 }
 
 static struct pool *engine_open_pool(const struct config *config, const char *program, char **error_r)
 {
 	const struct content_options *content = config_settings(config, SECTION_CONTENT);
-	const struct virus_settings *virus = config_settings(config, engine_virus_index());
+	const struct virus_settings *virus = config_settings(config, stages_section(&stage_virus));
 	struct pool_settings settings;
 	pool_settings_default(&settings);
 	if (program == NULL) {
@@ -85,18 +88,19 @@ struct engine *engine_open(struct config *config, const struct engine_options *o
 	engine->config = config_acquire(config);
 	engine->pool = engine_open_pool(config, options->inspect_program, error_r);
 	if (engine->pool != NULL) {
-		engine->dns = options->dns_zone != NULL ? dns_open_zone(options->dns_zone, error_r)
-		                                        : engine_open_resolver(config_settings(config, SECTION_DNS), error_r);
+		engine->dns = engine_open_dns(config, options->dns_zone, error_r);
 	}
 	if (engine->dns == NULL) {
 		engine_close(engine);
 		return NULL;
 	}
+	engine->keystore =
+		keystore_create(engine_keys_dir(config), globals_user(config_settings(config, SECTION_GLOBALS), NULL));
 	struct pool_status status;
 	pool_get_status(engine->pool, &status);
 	log_info("content workers: %u, sandbox: %s, ClamAV signatures: %u", status.workers, status.sandbox,
 	         status.signatures_loaded);
-	if (!status.official_database && config_mode(config, engine_virus_index()) != MODE_OFF) {
+	if (!status.official_database && config_mode(config, stages_section(&stage_virus)) != MODE_OFF) {
 		log_warning("no official ClamAV database is loaded (virus.databases): run freshclam; see virus.no_database in "
 		            "mailreeve.conf(5)");
 	}
@@ -108,6 +112,7 @@ void engine_close(struct engine *engine)
 	if (engine == NULL) {
 		return;
 	}
+	keystore_destroy(engine->keystore);
 	pool_close(engine->pool);
 	dns_close(engine->dns);
 	config_release(engine->config);
@@ -148,8 +153,8 @@ static void engine_log_restart(const struct config *before, const struct config 
 	}
 	const struct content_options *c = config_settings(before, SECTION_CONTENT);
 	struct content_options f = *(const struct content_options *)config_settings(after, SECTION_CONTENT);
-	const struct virus_settings *v = config_settings(before, engine_virus_index());
-	const struct virus_settings *w = config_settings(after, engine_virus_index());
+	const struct virus_settings *v = config_settings(before, stages_section(&stage_virus));
+	const struct virus_settings *w = config_settings(after, stages_section(&stage_virus));
 	bool same_tmp = same_text(c->tmp_dir, f.tmp_dir);
 	f.tmp_dir = c->tmp_dir;
 	f.deadline = c->deadline;
@@ -169,6 +174,7 @@ void engine_publish(struct engine *engine, struct config *config)
 	pthread_mutex_unlock(&engine->lock);
 	config_release(old);
 	config_release(before);
+	keystore_reload(engine->keystore, engine_keys_dir(config));
 }
 
 struct config *engine_config(struct engine *engine)
@@ -187,4 +193,9 @@ struct dns *engine_dns(struct engine *engine)
 struct pool *engine_pool(struct engine *engine)
 {
 	return engine->pool;
+}
+
+struct keystore *engine_keystore(struct engine *engine)
+{
+	return engine->keystore;
 }

@@ -1,7 +1,8 @@
-/* engine: what all sessions share: the published configuration, the resolver and the content workers. */
+/* engine: what all sessions share: the published configuration, the resolver, the content workers and our keys. */
 #ifndef MAILREEVE_PIPELINE_ENGINE_H
 #define MAILREEVE_PIPELINE_ENGINE_H
 
+#include "lib/auth/keystore.h"
 #include "lib/dns/dns.h"
 #include "lib/inspect/pool.h"
 #include "lib/policy/config.h"
@@ -17,12 +18,16 @@ struct engine_options {
 struct engine *engine_open(struct config *config, const struct engine_options *options, char **error_r);
 void engine_close(struct engine *engine); /* no session may be alive; takes NULL */
 
-/* Publishes another snapshot: sessions that have begun keep theirs. What only a restart can change (socket, user, dns,
+/* Publishes another snapshot: sessions that have begun keep theirs. The keys are read again. What only a restart can change (socket, user, dns,
  * content) is logged when it differs. */
 void engine_publish(struct engine *engine, struct config *config);
 struct config *engine_config(struct engine *engine); /* a reference of the current one: config_release() */
 
+/* The resolver as configured, or the master file. NULL with *error_r (free()). For commands that need no more. */
+struct dns *engine_open_dns(const struct config *config, const char *zone, char **error_r);
+
 struct dns *engine_dns(struct engine *engine);
 struct pool *engine_pool(struct engine *engine);
+struct keystore *engine_keystore(struct engine *engine); /* of sign.keys_dir */
 
 #endif

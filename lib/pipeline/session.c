@@ -100,6 +100,12 @@ void session_connect(struct session *session, const struct ip *client, const cha
 	lookups_mark(session->lookups);
 }
 
+/* Sendmail tells its bare version. */
+void session_mta(struct session *session, const char *version)
+{
+	session->mta_is_sendmail = version != NULL && ascii_is_digit(version[0]);
+}
+
 void session_helo(struct session *session, const char *helo)
 {
 	size_t n = strnlen(helo, sizeof session->helo - 1);
@@ -157,6 +163,7 @@ static void transaction_reset(struct session *session)
 	session->inspection = (struct inspect_reply){.virus = INSPECT_VIRUS_NOT_SCANNED};
 	session->dmarc = (struct dmarc_verdict){.result = AUTH_NONE, .domain = "", .org_domain = "", .policy_domain = ""};
 	session->authres = NULL;
+	session->signature_count = 0;
 	session->finding_count = 0;
 	session->edits = NULL;
 	session->edit_count = session->edit_capacity = 0;
@@ -315,12 +322,14 @@ static void edit_add(struct session *session, struct edit edit)
 	session->edits[session->edit_count++] = edit;
 }
 
-void session_edit(struct session *session, const struct stage *stage, enum edit_kind kind, const char *name,
+bool session_edit(struct session *session, const struct stage *stage, enum edit_kind kind, const char *name,
                   const char *value, size_t index)
 {
-	if (stage_may_edit(session, stage)) {
+	bool may = stage_may_edit(session, stage);
+	if (may) {
 		edit_add(session, (struct edit){kind, name, value, index});
 	}
+	return may;
 }
 
 /* X-Mailreeve-Verdict: for filters behind us. One that came with the message is always removed. It goes in front of

@@ -8,6 +8,7 @@
 #ifndef MAILREEVE_PIPELINE_SESSION_H
 #define MAILREEVE_PIPELINE_SESSION_H
 
+#include "lib/auth/dkim_crypto.h"
 #include "lib/auth/dkim_keys.h"
 #include "lib/auth/dmarc.h"
 #include "lib/auth/spf.h"
@@ -33,7 +34,13 @@ struct recipient {
 	struct verdict verdict; /* after session_end() */
 };
 
-enum { SESSION_MAX_STAGES = 32, SESSION_MAX_FINDINGS = 256, SESSION_HELO_SIZE = 513 };
+/* A DKIM-Signature that the verdict adds. */
+struct session_signature {
+	const char *domain, *selector;
+	enum dkim_algorithm algorithm;
+};
+
+enum { SESSION_MAX_STAGES = 32, SESSION_MAX_FINDINGS = 256, SESSION_HELO_SIZE = 513, SESSION_MAX_SIGNATURES = 8 };
 
 struct session {
 	struct engine *engine;
@@ -49,6 +56,7 @@ struct session {
 	unsigned helo_count;          /* how many there were */
 	const char *authserv_id;
 	const char *tls_version, *tls_cipher; /* "": no TLS */
+	bool mta_is_sendmail;
 
 	/* The transaction */
 	uint64_t now;            /* epoch seconds at MAIL, or explain --now */
@@ -75,6 +83,8 @@ struct session {
 	struct inspect_reply inspection;
 	struct dmarc_verdict dmarc;
 	const char *authres; /* value of our Authentication-Results, NULL: none is added */
+	size_t signature_count; /* of our own */
+	struct session_signature signatures[SESSION_MAX_SIGNATURES];
 
 	struct finding *findings[SESSION_MAX_FINDINGS];
 	size_t finding_count;
@@ -94,6 +104,8 @@ void session_destroy(struct session *session); /* takes NULL; ends an unfinished
 
 /* client NULL: unknown; for local submission the milter gives 127.0.0.1. host may be NULL. authserv_id: the MTA's name or NULL. */
 void session_connect(struct session *session, const struct ip *client, const char *host, const char *authserv_id);
+/* The MTA's macro v, "Postfix 3.7.11" or "8.17.1"; NULL: not told. */
+void session_mta(struct session *session, const char *version);
 void session_helo(struct session *session, const char *helo);
 void session_tls(struct session *session, const char *version, const char *cipher); /* NULL: none */
 
@@ -124,8 +136,8 @@ const struct verdict *session_end_envelope(struct session *session);
  * instead of the code's own) may be NULL; both are escaped, bounded and copied. Findings beyond SESSION_MAX_FINDINGS are
  * dropped but for enforced ones, which take the place of one that is not. */
 void session_find(struct session *session, const struct finding_code *code, const char *detail, const char *reply);
-/* The header edit is not made where the mode of the stage keeps it from acting. */
-void session_edit(struct session *session, const struct stage *stage, enum edit_kind kind, const char *name,
+/* False: the header edit is not made, as the mode of the stage keeps it from acting. */
+bool session_edit(struct session *session, const struct stage *stage, enum edit_kind kind, const char *name,
                   const char *value, size_t index);
 const struct headers *session_headers(const struct session *session);
 const struct globals *session_globals(const struct session *session);

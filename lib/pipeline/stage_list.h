@@ -11,5 +11,6 @@ extern const struct stage stage_inspect;
 extern const struct stage stage_dmarc;
 extern const struct stage stage_virus;
 extern const struct stage stage_authres;
+extern const struct stage stage_sign; /* the last: it waits for all others */
 
 #endif

@@ -21,6 +21,14 @@ static void line_dkim(struct session *session, struct strbuf *line)
 	}
 }
 
+static void line_signed(struct session *session, struct strbuf *line)
+{
+	for (size_t i = 0; i < session->signature_count; i++) {
+		const struct session_signature *signature = &session->signatures[i];
+		strbuf_printf(line, "%s%s/%s", i == 0 ? " signed=" : ",", signature->domain, signature->selector);
+	}
+}
+
 static void line_findings(struct session *session, struct strbuf *line)
 {
 	struct strbuf codes;
@@ -89,6 +97,7 @@ const char *verdict_line(struct session *session)
 		line_text(session, &line, "dmarc_override", dmarc_override_name(session->dmarc.override.type));
 	}
 	line_text(session, &line, "virus", virus_text(&session->inspection));
+	line_signed(session, &line);
 	line_findings(session, &line);
 	if (session->verdict.reason != NULL) {
 		line_text(session, &line, "reason", session->verdict.reason->code->code);

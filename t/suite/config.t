@@ -113,8 +113,8 @@ unlike($out, qr/virus\.databases/, 'no database is missed where there is no scan
 # Sample and manual.
 ($status, my $sample) = config('sample');
 my $committed = read_file(source_dir() . '/conf/mailreeve.conf');
-my $anywhere = qr{"[^"]*/mailreeve/signatures"};
-is($sample =~ s/$anywhere/SIGNATURES/r, $committed =~ s/$anywhere/SIGNATURES/r, 'conf/mailreeve.conf is the sample as the rows have it');
+my $anywhere = qr{"[^"]*/mailreeve/(signatures|keys)"};
+is($sample =~ s/$anywhere/$1/gr, $committed =~ s/$anywhere/$1/gr, 'conf/mailreeve.conf is the sample as the rows have it');
 my $uncommented = $sample =~ s/^(\s*)#([a-z_.]+ = )/$1$2/gmr;
 ($status, $out, $err) = check($uncommented);
 is($status, 0, 'the sample with every line taken in is good') or diag($err);

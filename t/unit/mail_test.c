@@ -396,6 +396,8 @@ static void test_message(struct arena *arena)
 	struct message *message = message_create(arena, &settings);
 	message_add_header(message, SLICE_LITERAL("A"), SLICE_LITERAL(" 1\n folded\r\n twice"));
 	message_add_header(message, SLICE_LITERAL("B"), SLICE_LITERAL("2"));
+	is_text(slice_dup(arena, headers_find(message_headers(message), "A", 0)->value), " 1\r\n folded\r\n twice",
+	        "a fold is CRLF in the view of the header too");
 	is_int(message_end_headers(message), MESSAGE_OK, "headers");
 	message_add_body(message, "body\r\n", 6);
 	is_int(message_fd(message), -1, "no descriptor before it is sealed");
