@@ -4,6 +4,7 @@
 
 #include "lib/dns/dns.h"
 #include "lib/mail/header.h"
+#include "lib/mail/taglist.h"
 
 /* So that a request with all of them fits into one packet to a worker (WIRE_PACKET_MAX); an RSA key of 8192 bits has 1408
  * bytes. */
@@ -45,5 +46,10 @@ struct dkim_rules {
 void dkim_keys_collect(struct arena *arena, const struct headers *headers, size_t max, struct dkim_keys *keys_r);
 /* Asks for all of them at once; false while one is pending. */
 bool dkim_keys_resolve(struct dkim_keys *keys, struct lookups *lookups);
+
+/* One key alone: where the d= and s= of these tags say that it is; false, and DKIM_KEY_UNUSABLE, when they do not. */
+bool dkim_key_read(struct arena *arena, const struct taglist *tags, struct dkim_key *key_r);
+/* Asks for it; false while the answer is pending. */
+bool dkim_key_resolve(struct dkim_key *key, struct lookups *lookups);
 
 #endif
