@@ -1,6 +1,6 @@
 /* The public ARC test suite (arc-draft-validation-tests, arc-draft-sign-tests), and two messages from the world. */
 #include "lib/auth/arc.h"
-#include "lib/auth/arc_keys.h"
+#include "lib/auth/arc_seal.h"
 #include "lib/mail/message.h"
 #include "t/tap.h"
 
@@ -96,6 +96,103 @@ static void check_validations(const json_t *suite)
 	is_int((long long)count, 171, "the validation suite has 171 tests");
 }
 
+/* ---- sealing ---- */
+
+/* What the sealing MTA's Authentication-Results fields say, as one (RFC 8617 4.1.1). */
+static const char *merged_results(struct arena *arena, const struct headers *headers, const char *srv_id)
+{
+	struct strbuf out;
+	strbuf_init(&out, arena);
+	strbuf_add_text(&out, srv_id);
+	for (size_t n = 0; n < headers_count(headers, "Authentication-Results"); n++) {
+		struct slice rest = slice_trim(headers_find(headers, "Authentication-Results", n)->value);
+		struct slice piece;
+		slice_split(&rest, ';', &piece);
+		while (slice_equal(piece, slice_from(srv_id)) && slice_split(&rest, ';', &piece)) {
+			strbuf_printf(&out, "; %.*s", SLICE_ARGS(slice_trim(piece)));
+			piece = slice_from(srv_id);
+		}
+	}
+	return out.data;
+}
+
+static bool results_say(const char *results, const char *text)
+{
+	return strstr(results, text) != NULL;
+}
+
+/* The tags in their order, each as "name=value;" without white space. */
+static const char *semantic(struct arena *arena, const char *value)
+{
+	struct slice compact = tag_compact(arena, slice_from(value));
+	return slice_dup(arena, compact);
+}
+
+static void check_sealing(struct arena *arena, const json_t *scenario, const json_t *test)
+{
+	const char *name = text_of(test, "name");
+	struct parsed parsed = parse(arena, slice_from(text_of(test, "message")));
+	struct dkim_private_key *key = dkim_private_key_create(slice_from(text_of(scenario, "privatekey")));
+	const char *results = merged_results(arena, &parsed.headers, text_of(test, "srv_id"));
+	uint8_t digest[CANON_DIGEST_SIZE];
+	canon_body(parsed.body, CANON_RELAXED, UINT64_MAX, digest);
+	struct arc_seal_request request = {
+		.headers = &parsed.headers,
+		.body_digest = digest,
+		.cv = results_say(results, "; arc=pass")   ? ARC_CV_PASS
+	          : results_say(results, "; arc=fail") ? ARC_CV_FAIL
+	                                             : ARC_CV_NONE,
+		.results = results,
+		.domain = text_of(scenario, "domain"),
+		.selector = text_of(scenario, "sel"),
+		.key = key,
+		.names = text_of(test, "sig_headers"),
+		.now = (uint64_t)json_integer_value(json_object_get(test, "t")),
+	};
+	struct arc_seal seal = {.instance = 0};
+	enum arc_seal_result result = key == NULL ? ARC_SEAL_ERROR : arc_seal_make(arena, &request, &seal);
+	if (strlen(semantic(arena, text_of(test, "AS"))) == 0) {
+		ok(result == ARC_SEAL_ENDED, "%s: nothing is added", name);
+	} else {
+		bool same = result == ARC_SEAL_MADE;
+		static const char *const keys[ARC_FIELD_COUNT] = {"AAR", "AMS", "AS"};
+		for (enum arc_field field = ARC_RESULTS; same && field < ARC_FIELD_COUNT; field++) {
+			const char *wanted = semantic(arena, text_of(test, keys[field]));
+			const char *got = semantic(arena, seal.values[field]);
+			same = strcmp(wanted, got) == 0;
+			if (!same) {
+				diag("wanted %s %s", keys[field], wanted);
+				diag("got    %s %s", keys[field], got);
+			}
+		}
+		ok(same, "%s: sealed as i=%u, b= and bh= as expected", name, seal.instance);
+	}
+	dkim_private_key_destroy(key);
+	free(parsed.bytes);
+}
+
+static void check_sealings(const json_t *suite)
+{
+	size_t i;
+	size_t k;
+	size_t count = 0;
+	json_t *scenario;
+	json_t *test;
+	json_array_foreach(json_object_get(suite, "scenarios"), i, scenario)
+	{
+		json_array_foreach(json_object_get(scenario, "tests"), k, test)
+		{
+			struct arena *arena = arena_create(65536);
+			check_sealing(arena, scenario, test);
+			arena_destroy(arena);
+			count++;
+		}
+	}
+	is_int((long long)count, 17, "the sealing suite has 17 tests");
+}
+
+/* ---- the world ---- */
+
 /* "name text" lines, an empty line, the message. */
 static void check_world(struct arena *arena, const char *path)
 {
@@ -135,11 +232,14 @@ int main(void)
 	struct arena *arena = arena_create(65536);
 	data = data == NULL ? "../shared/data" : data;
 	json_t *validate = json_load_file(arena_printf(arena, "%s/arc/arc-validate.json", data), 0, NULL);
-	if (validate == NULL) {
+	json_t *sealing = json_load_file(arena_printf(arena, "%s/arc/arc-sign.json", data), 0, NULL);
+	if (validate == NULL || sealing == NULL) {
 		skip_all("%s/arc is not here", data);
 	}
 	check_validations(validate);
+	check_sealings(sealing);
 	json_decref(validate);
+	json_decref(sealing);
 	check_world(arena, arena_printf(arena, "%s/dkim/mailauth/arc/001.txt", data));
 	check_world(arena, arena_printf(arena, "%s/dkim/mailauth/arc/002.txt", data));
 	arena_destroy(arena);
