@@ -1,5 +1,6 @@
 #include "inspect/worker.h"
 
+#include "inspect/arc_inspect.h"
 #include "inspect/clamav.h"
 #include "inspect/dkim_verify.h"
 #include "inspect/sandbox.h"
@@ -50,6 +51,11 @@ static void inspect(const struct inspect_request *request, struct slice message,
 	if ((request->tasks & INSPECT_DKIM) != 0) {
 		dkim_verify_message(message, request->keys, &request->dkim, request->now, arena, reply_r);
 		reply_r->dkim_us = (uint32_t)((clock_now() - start) / 1000);
+	}
+	start = clock_now();
+	if ((request->tasks & (INSPECT_ARC | INSPECT_BODY)) != 0) {
+		arc_inspect_message(request, message, arena, reply_r);
+		reply_r->arc_us = (uint32_t)((clock_now() - start) / 1000);
 	}
 	start = clock_now();
 	if ((request->tasks & INSPECT_VIRUS) != 0) {

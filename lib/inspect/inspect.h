@@ -3,13 +3,21 @@
 #ifndef MAILREEVE_INSPECT_INSPECT_H
 #define MAILREEVE_INSPECT_INSPECT_H
 
+#include "lib/auth/arc.h"
+#include "lib/auth/canon.h"
 #include "lib/auth/dkim_keys.h"
 #include "lib/mail/authres.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum inspect_task { INSPECT_DKIM = 1U << 0, INSPECT_VIRUS = 1U << 1 };
+enum inspect_task {
+	INSPECT_DKIM = 1U << 0,
+	INSPECT_VIRUS = 1U << 1,
+	INSPECT_ARC = 1U << 2,
+	INSPECT_BODY = 1U << 3, /* the hash of the body, for a seal */
+	INSPECT_ALL = (1U << 4) - 1
+};
 
 struct inspect_request {
 	unsigned tasks;               /* enum inspect_task */
@@ -19,6 +27,7 @@ struct inspect_request {
 	uint32_t deadline_ms;         /* the worker's own soft limit, under the pool's hard one */
 	const struct dkim_keys *keys; /* in the order of the DKIM-Signature fields */
 	struct dkim_rules dkim;
+	const struct arc_keys *arc_keys;
 };
 
 enum inspect_virus_status {
@@ -45,12 +54,15 @@ struct inspect_signature {
 struct inspect_reply {
 	size_t signature_count;
 	const struct inspect_signature *signatures;
+	struct arc_verdict arc;    /* none where it was not asked for */
+	bool body_hashed;          /* INSPECT_BODY was asked for */
+	uint8_t body_digest[CANON_DIGEST_SIZE]; /* of the relaxed body */
 	enum inspect_virus_status virus;
 	const char *virus_name;    /* for FOUND and LIMIT; else NULL */
 	const char *virus_problem; /* for ERROR; else NULL */
 	uint32_t signatures_loaded;      /* in ClamAV's database */
 	bool official_database;          /* a .cvd or .cld is among them */
-	uint32_t dkim_us, virus_us;      /* time each took */
+	uint32_t dkim_us, virus_us, arc_us; /* time each took; arc: the body's hash too */
 };
 
 #endif
