@@ -66,6 +66,34 @@ static json_t *json_signed(struct session *session)
 	return array;
 }
 
+static json_t *json_arc_set(struct session *session, const struct arc_set *set)
+{
+	json_t *object = json_object();
+	put(object, "instance", json_integer(set->instance));
+	put(object, "domain", json_text(session, set->domain));
+	put(object, "selector", json_text(session, set->selector));
+	put(object, "cv", set->has_cv ? json_string(arc_cv_name(set->cv)) : json_null());
+	return object;
+}
+
+static json_t *json_arc(struct session *session)
+{
+	const struct arc_verdict *arc = &session->inspection.arc;
+	json_t *object = json_object();
+	json_t *sets = json_array();
+	for (size_t i = 0; i < arc->count; i++) {
+		json_array_append_new(sets, json_arc_set(session, &arc->sets[i]));
+	}
+	put(object, "result", json_string(auth_result_name(arc->result)));
+	put(object, "instances", json_integer((json_int_t)arc->count));
+	put(object, "sealer", json_text(session, arc->count == 0 ? NULL : arc->sets[arc->count - 1].domain));
+	put(object, "oldest_pass", arc->result == AUTH_PASS ? json_integer(arc->oldest_pass) : json_null());
+	put(object, "sets", sets);
+	put(object, "trusted", json_boolean(session->arc_trusted > 0));
+	put(object, "problem", json_text(session, arc->problem));
+	return object;
+}
+
 static const char *alignment_name(enum dmarc_alignment alignment)
 {
 	switch (alignment) {
@@ -177,6 +205,7 @@ void explain_json(struct session *session, const char *file, FILE *out)
 	put(object, "spf_helo", json_spf(session, &session->spf_helo));
 	put(object, "dkim", json_dkim(session));
 	put(object, "dkim_ignored", json_integer((json_int_t)session->keys.ignored));
+	put(object, "arc", json_arc(session));
 	put(object, "dmarc", json_dmarc(session));
 	put(object, "authres", json_text(session, session->authres));
 	put(object, "signed", json_signed(session));
@@ -187,7 +216,6 @@ void explain_json(struct session *session, const char *file, FILE *out)
 	put(object, "edits", json_edits(session));
 	put(object, "support_id", json_string(session->support_id));
 	/* Stages of later versions: not looked at, which is not the same as nothing found. */
-	put(object, "arc", json_null());
 	put(object, "attachments", json_null());
 	put(object, "bayes", json_null());
 	json_dumpf(object, out, JSON_COMPACT);

@@ -78,6 +78,26 @@ static const char *dkim_text(struct session *session)
 	return text.len == 0 ? "no signature" : text.data;
 }
 
+static const char *arc_text(struct session *session)
+{
+	const struct arc_verdict *arc = &session->inspection.arc;
+	struct strbuf text;
+	strbuf_init(&text, session->arena);
+	strbuf_add_text(&text, arc->result == AUTH_NONE ? "no chain" : auth_result_name(arc->result));
+	for (size_t i = arc->count; i > 0; i--) {
+		const struct arc_set *set = &arc->sets[i - 1];
+		strbuf_printf(&text, ", i=%u by %s (cv=%s)", set->instance, set->domain[0] == '\0' ? "nobody" : set->domain,
+		              set->has_cv ? arc_cv_name(set->cv) : "?");
+	}
+	if (session->arc_trusted > 0) {
+		strbuf_printf(&text, ", trusted down to i=%zu", arc->count - session->arc_trusted + 1);
+	}
+	if (arc->problem != NULL) {
+		strbuf_printf(&text, ": %s", arc->problem);
+	}
+	return text.data;
+}
+
 static const char *dmarc_text(struct session *session)
 {
 	const struct dmarc_verdict *dmarc = &session->dmarc;
@@ -154,6 +174,9 @@ static const char *stage_text(struct session *session, const struct stage *stage
 	}
 	if (stage == &stage_dkim) {
 		return dkim_text(session);
+	}
+	if (stage == &stage_arc) {
+		return arc_text(session);
 	}
 	if (stage == &stage_dmarc) {
 		return dmarc_text(session);

@@ -111,7 +111,49 @@ static enum override_answer check_exempt(const struct override_request *request,
 	return OVERRIDE_FOUND;
 }
 
-/* In the order in which they are asked; a trusted sealer's ARC chain (local_policy, "arc=pass") is a row like these. */
+/* What a trusted sealer's results say about DMARC for this author: OVERRIDE_FOUND only where nothing in them says
+ * otherwise. Without a DMARC result SPF or DKIM of the very same domain will do. */
+static enum override_answer sealer_saw(const struct arc_set *set, const char *author_domain, const char **what_r)
+{
+	enum override_answer answer = OVERRIDE_NONE;
+	bool dmarc = false;
+	for (size_t i = 0; i < set->result_count; i++) {
+		const struct arc_result *result = &set->results[i];
+		if (result->method == ARC_METHOD_DMARC && (result->result != AUTH_PASS || strcmp(result->domain, author_domain) != 0)) {
+			return OVERRIDE_NONE;
+		}
+		if (result->result != AUTH_PASS || strcmp(result->domain, author_domain) != 0) {
+			continue;
+		}
+		dmarc = dmarc || result->method == ARC_METHOD_DMARC;
+		*what_r = dmarc ? "dmarc" : result->method == ARC_METHOD_SPF ? "spf" : "dkim";
+		answer = OVERRIDE_FOUND;
+	}
+	return answer;
+}
+
+/* The first of the trusted sealers, from the newest down, who saw it pass. A newer one may have seen the failure that an
+ * older one's change had brought about: that is what chains are for. */
+static enum override_answer check_sealers(const struct override_request *request, struct arena *arena,
+                                          const char **comment_r)
+{
+	const struct arc_verdict *arc = request->arc;
+	if (arc->result != AUTH_PASS || !arc->from_signed) {
+		return OVERRIDE_NONE;
+	}
+	for (size_t i = arc->count; i > arc->count - request->arc_trusted; i--) {
+		const struct arc_set *set = &arc->sets[i - 1];
+		const char *what = NULL;
+		if (sealer_saw(set, request->author_domain, &what) == OVERRIDE_FOUND) {
+			*comment_r = arena_printf(arena, "arc=pass as[%u].d=%s as[%u].s=%s: %s=pass there", set->instance, set->domain,
+			                          set->instance, set->selector, what);
+			return OVERRIDE_FOUND;
+		}
+	}
+	return OVERRIDE_NONE;
+}
+
+/* In the order in which they are asked. */
 static const struct {
 	enum dmarc_override_type type;
 	rule_check *check;
@@ -119,6 +161,7 @@ static const struct {
     {DMARC_OVERRIDE_TRUSTED_FORWARDER, check_forwarder},
     {DMARC_OVERRIDE_TRUSTED_FORWARDER, check_forwarder_domain},
     {DMARC_OVERRIDE_MAILING_LIST, check_mailing_list},
+    {DMARC_OVERRIDE_LOCAL_POLICY, check_sealers},
     {DMARC_OVERRIDE_LOCAL_POLICY, check_exempt},
 };
 

@@ -8,6 +8,7 @@
 #ifndef MAILREEVE_PIPELINE_DMARC_OVERRIDE_H
 #define MAILREEVE_PIPELINE_DMARC_OVERRIDE_H
 
+#include "lib/auth/arc.h"
 #include "lib/auth/dmarc.h"
 #include "lib/mail/header.h"
 #include "lib/policy/option.h"
@@ -29,6 +30,8 @@ struct override_request {
 	const struct headers *headers;
 	const struct dmarc_request *dmarc; /* what passed, and what was temporary */
 	const char *author_domain;
+	const struct arc_verdict *arc;
+	size_t arc_trusted; /* sets from the newest down that trusted sealers have sealed (session.h) */
 };
 
 /* The first rule that holds. FOUND: *override_r says which and why; UNDECIDED: its comment says what is not known. */

@@ -154,10 +154,12 @@ static void transaction_reset(struct session *session)
 	session->recipient_count = session->recipient_capacity = 0;
 	session->smtputf8 = false;
 	session->spf_known = session->spf_helo_known = session->spf_helo_checked = session->keys_known = false;
-	session->inspected = session->dmarc_known = false;
+	session->arc_keys_known = session->inspected = session->arc_known = session->dmarc_known = false;
 	session->spf = session->spf_helo = (struct spf_verdict){.result = AUTH_NONE, .domain = ""};
 	session->spf_helo.scope = SPF_SCOPE_HELO;
 	session->keys.count = session->keys.ignored = 0;
+	session->arc_keys = NULL;
+	session->arc_trusted = 0;
 	session->author = (struct author){.status = AUTHOR_NO_FROM, .address = {"", "", ""}};
 	session->pool_result = POOL_OK;
 	session->inspection = (struct inspect_reply){.virus = INSPECT_VIRUS_NOT_SCANNED};

@@ -9,6 +9,7 @@
 #define MAILREEVE_PIPELINE_SESSION_H
 
 #include "lib/auth/dkim_crypto.h"
+#include "lib/auth/arc_keys.h"
 #include "lib/auth/dkim_keys.h"
 #include "lib/auth/dmarc.h"
 #include "lib/auth/spf.h"
@@ -72,15 +73,17 @@ struct session {
 	enum message_status message_status; /* the first trouble, MESSAGE_OK so far */
 
 	/* What stages found out */
-	bool spf_known, spf_helo_known, keys_known, inspected, dmarc_known;
+	bool spf_known, spf_helo_known, keys_known, arc_keys_known, inspected, arc_known, dmarc_known;
 	bool spf_helo_checked;  /* HELO was checked beside MAIL FROM: spf_helo says more than spf */
 	struct spf_verdict spf; /* of MAIL FROM; valid when spf_known and direction inbound */
 	struct spf_verdict spf_helo; /* of HELO, likewise; for the null path a copy of spf, which is HELO's then */
 	struct dkim_keys keys;
 	struct dkim_rules dkim_rules;
+	struct arc_keys *arc_keys; /* NULL: stage_arc did not run */
 	struct author author;
 	enum pool_result pool_result; /* valid when inspected */
 	struct inspect_reply inspection;
+	size_t arc_trusted; /* sets of a chain that passes, from the newest down, whose sealers are trusted one and all */
 	struct dmarc_verdict dmarc;
 	const char *authres; /* value of our Authentication-Results, NULL: none is added */
 	size_t signature_count; /* of our own */

@@ -160,6 +160,35 @@ static void authres_add_dmarc(struct session *session, struct authres *authres)
 	}
 }
 
+/* RFC 8617 10.1 and 10.2. */
+static void authres_add_arc(struct session *session, struct authres *authres)
+{
+	const struct arc_verdict *arc = &session->inspection.arc;
+	char client[IP_TEXT_SIZE];
+	struct strbuf comment;
+	strbuf_init(&comment, session->arena);
+	if (arc->count > 0) {
+		strbuf_printf(&comment, "i=%zu sealers:", arc->count);
+	}
+	for (size_t i = arc->count; i > 0; i--) {
+		strbuf_printf(&comment, " %s", arc->sets[i - 1].domain[0] == '\0' ? "?" : arc->sets[i - 1].domain);
+	}
+	if (arc->problem != NULL) {
+		strbuf_printf(&comment, "%s%s", comment.len == 0 ? "" : ": ", arc->problem);
+	}
+	authres_method(authres, "arc", arc->result, comment.len == 0 ? NULL : comment.data, NULL);
+	if (arc->result == AUTH_NONE) {
+		return;
+	}
+	if (session->client.family != IP_UNKNOWN) {
+		ip_format(&session->client, client);
+		authres_property(authres, "smtp", "remote-ip", client);
+	}
+	if (arc->result == AUTH_PASS) {
+		authres_property(authres, "header", "oldest-pass", arena_printf(session->arena, "%u", arc->oldest_pass));
+	}
+}
+
 static const char *spf_comment(struct session *session)
 {
 	const struct spf_verdict *spf = &session->spf;
@@ -208,6 +237,9 @@ static void authres_insert(struct session *session, const struct authres_setting
 	if (pipeline_runs(session, &stage_dkim)) {
 		authres_add_dkim(session, &authres);
 	}
+	if (pipeline_runs(session, &stage_arc) && session->message != NULL) {
+		authres_add_arc(session, &authres);
+	}
 	if (session->dmarc_known) {
 		authres_add_dmarc(session, &authres);
 	}
@@ -224,7 +256,8 @@ static enum stage_progress authres_end(struct session *session, const void *sett
 	bool dmarc = pipeline_runs(session, &stage_dmarc) && session->message != NULL;
 	bool spf = pipeline_runs(session, &stage_spf);
 	bool spf_done = !spf || (session->spf_known && session->spf_helo_known);
-	if (inbound && (!spf_done || !session->inspected || (dmarc && !session->dmarc_known))) {
+	bool arc_done = !pipeline_runs(session, &stage_arc) || session->arc_known;
+	if (inbound && (!spf_done || !session->inspected || !arc_done || (dmarc && !session->dmarc_known))) {
 		return STAGE_PENDING;
 	}
 	authres_clean(session);

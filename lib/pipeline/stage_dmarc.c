@@ -170,6 +170,8 @@ static void dmarc_find_fail_or_override(struct session *session, const struct dm
 		.headers = session_headers(session),
 		.dmarc = request,
 		.author_domain = session->dmarc.domain,
+		.arc = &session->inspection.arc,
+		.arc_trusted = session->arc_trusted,
 	};
 	switch (dmarc_override_find(&rules, session->arena, &override)) {
 	case OVERRIDE_FOUND:
@@ -210,7 +212,8 @@ static enum stage_progress dmarc_end(struct session *session, const void *settin
 		return STAGE_DONE;
 	}
 	bool spf = pipeline_runs(session, &stage_spf);
-	if ((spf && !session->spf_known) || !session->inspected) {
+	bool arc = pipeline_runs(session, &stage_arc);
+	if ((spf && !session->spf_known) || !session->inspected || (arc && !session->arc_known)) {
 		return STAGE_PENDING;
 	}
 	struct dmarc_request request = {

@@ -21,13 +21,16 @@ static unsigned inspect_tasks(const struct session *session)
 	if (pipeline_runs(session, &stage_dkim) && session->keys.count > 0) {
 		tasks |= INSPECT_DKIM;
 	}
+	if (session->arc_keys != NULL && session->arc_keys->any) {
+		tasks |= INSPECT_ARC;
+	}
 	if (pipeline_runs(session, &stage_virus)) {
 		tasks |= INSPECT_VIRUS;
 	}
 	return tasks;
 }
 
-/* Where no worker looked at the message, a signature that might be good is not a bad one. */
+/* Where no worker looked at the message, a signature or a chain that might be good is not a bad one. */
 static void inspect_reply_failed(struct session *session)
 {
 	const struct dkim_keys *keys = &session->keys;
@@ -45,12 +48,17 @@ static void inspect_reply_failed(struct session *session)
 	                                             .signatures = signatures,
 	                                             .virus = INSPECT_VIRUS_ERROR,
 	                                             .virus_problem = "not scanned"};
+	if (session->arc_keys != NULL && session->arc_keys->any) {
+		session->inspection.arc = (struct arc_verdict){.result = AUTH_TEMPERROR, .problem = "not verified"};
+	}
 }
 
 static enum stage_progress inspect_end(struct session *session, const void *settings)
 {
 	(void)settings;
-	if (pipeline_runs(session, &stage_dkim) && !session->keys_known) {
+	bool dkim = pipeline_runs(session, &stage_dkim);
+	bool arc = pipeline_runs(session, &stage_arc) && session->message != NULL;
+	if ((dkim && !session->keys_known) || (arc && !session->arc_keys_known)) {
 		return STAGE_PENDING;
 	}
 	session->inspected = true;
@@ -70,6 +78,7 @@ static enum stage_progress inspect_end(struct session *session, const void *sett
 	if (deadline > session->deadline) {
 		deadline = session->deadline;
 	}
+	static const struct arc_keys no_keys;
 	struct inspect_request request = {
 		.tasks = tasks,
 		.message_fd = message_fd(session->message),
@@ -78,6 +87,7 @@ static enum stage_progress inspect_end(struct session *session, const void *sett
 		.deadline_ms = (uint32_t)clock_poll_timeout(deadline),
 		.keys = &session->keys,
 		.dkim = session->dkim_rules,
+		.arc_keys = session->arc_keys == NULL ? &no_keys : session->arc_keys,
 	};
 	session->pool_result =
 		pool_inspect(engine_pool(session->engine), &request, deadline, session->arena, &session->inspection);

@@ -5,7 +5,7 @@
 #include "lib/policy/globals.h"
 
 const struct stage *const stages[] = {
-	&stage_message, &stage_spf,   &stage_dkim,    &stage_inspect,
+	&stage_message, &stage_spf,   &stage_dkim,    &stage_arc, &stage_inspect,
 	&stage_dmarc,   &stage_virus, &stage_authres, &stage_sign,
 };
 
@@ -30,6 +30,7 @@ static const struct section *const sections[] = {
 	&stage_message.section,
 	&stage_spf.section,
 	&stage_dkim.section,
+	&stage_arc.section,
 	&stage_inspect.section,
 	&stage_dmarc.section,
 	&stage_virus.section,

@@ -89,6 +89,11 @@ const char *verdict_line(struct session *session)
 		strbuf_printf(&line, " spf_helo=%s", auth_result_name(session->spf_helo.result));
 	}
 	line_dkim(session, &line);
+	if (session->inspection.arc.result != AUTH_NONE) {
+		const struct arc_verdict *arc = &session->inspection.arc;
+		const char *sealer = arc->count == 0 ? "" : arc->sets[arc->count - 1].domain;
+		line_text(session, &line, "arc", arena_printf(session->arena, "%s(%s)", auth_result_name(arc->result), sealer));
+	}
 	if (session->dmarc_known) {
 		line_text(session, &line, "dmarc",
 		          arena_printf(session->arena, "%s(%s)", auth_result_name(session->dmarc.result), session->dmarc.domain));
