@@ -232,7 +232,7 @@ static const char *message_tags_problem(struct run *run, const struct taglist *t
 static enum outcome canonical_check(struct run *run, const struct arc_links *set, enum canon header, enum canon body,
                                     const char **problem_r)
 {
-	const struct taglist *tags = &set->tags[ARC_MESSAGE_SIGNATURE];
+	const struct taglist *tags = set->tags[ARC_MESSAGE_SIGNATURE];
 	const struct header *field = set->fields[ARC_MESSAGE_SIGNATURE];
 	struct strbuf data;
 	*problem_r = body_problem(run, tags, body);
@@ -250,7 +250,7 @@ static enum outcome canonical_check(struct run *run, const struct arc_links *set
 static enum outcome message_signature_check(struct run *run, unsigned instance, const char **problem_r)
 {
 	const struct arc_links *set = &run->chain.sets[instance - 1];
-	const struct taglist *tags = &set->tags[ARC_MESSAGE_SIGNATURE];
+	const struct taglist *tags = set->tags[ARC_MESSAGE_SIGNATURE];
 	enum canon header = CANON_RELAXED;
 	enum canon body = CANON_RELAXED;
 	bool given = taglist_find(tags, "c") != NULL;
@@ -271,7 +271,7 @@ static enum outcome message_signature_check(struct run *run, unsigned instance, 
 /* Does h= name From as often as the message has it? */
 static bool signs_from(struct run *run, unsigned instance)
 {
-	struct slice names = compact(run, &run->chain.sets[instance - 1].tags[ARC_MESSAGE_SIGNATURE], "h");
+	struct slice names = compact(run, run->chain.sets[instance - 1].tags[ARC_MESSAGE_SIGNATURE], "h");
 	struct slice name;
 	size_t count = 0;
 	while (slice_split(&names, ':', &name)) {
@@ -301,7 +301,7 @@ static void seals_check(struct run *run)
 	strbuf_init(&data, run->arena);
 	for (unsigned i = 1; i <= run->chain.count && run->outcome != BAD; i++) {
 		const struct arc_links *set = &run->chain.sets[i - 1];
-		const struct taglist *tags = &set->tags[ARC_SEAL];
+		const struct taglist *tags = set->tags[ARC_SEAL];
 		const char *problem = tags_problem(run, tags, seal_tags);
 		problem = problem != NULL ? problem : time_problem(run, tags, false);
 		if (problem == NULL && taglist_find(tags, "h") != NULL) {
@@ -341,7 +341,7 @@ static struct arc_set *sets_describe(struct run *run)
 {
 	struct arc_set *sets = arena_alloc(run->arena, run->chain.count * sizeof *sets);
 	for (unsigned i = 0; i < run->chain.count; i++) {
-		const struct taglist *tags = &run->chain.sets[i].tags[ARC_SEAL];
+		const struct taglist *tags = run->chain.sets[i].tags[ARC_SEAL];
 		struct dkim_key key;
 		dkim_key_read(run->arena, tags, &key);
 		sets[i] = (struct arc_set){.instance = i + 1, .domain = key.domain, .selector = key.selector};

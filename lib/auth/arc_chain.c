@@ -8,6 +8,8 @@ static const char *const names[ARC_FIELD_COUNT] = {
     [ARC_SEAL] = "ARC-Seal",
 };
 
+static const struct taglist no_tags;
+
 const char *arc_field_name(enum arc_field field)
 {
 	return names[field];
@@ -78,10 +80,9 @@ unsigned arc_results_instance(struct slice value, struct slice *payload_r)
 	return position((struct slice){value.data + at, end - at});
 }
 
-static unsigned tags_instance(struct slice value, struct taglist *tags_r)
+static unsigned tags_instance(const struct taglist *tags)
 {
-	taglist_parse(value, tags_r);
-	const struct tag *tag = taglist_find(tags_r, "i");
+	const struct tag *tag = taglist_find(tags, "i");
 	return tag == NULL ? 0 : position(tag->value);
 }
 
@@ -107,15 +108,18 @@ static void add_problem(struct arc_chain *chain, const char *problem)
 
 static void add_field(struct arena *arena, struct arc_chain *chain, enum arc_field field, const struct header *header)
 {
-	struct taglist tags = {.count = 0};
+	struct taglist *tags = NULL;
 	struct slice payload;
 	if (header->value.len > ARC_MAX_FIELD) {
 		chain->too_long = true;
 		add_problem(chain, arena_printf(arena, "an %s field is longer than %d bytes", names[field], ARC_MAX_FIELD));
 		return;
 	}
-	unsigned instance = field == ARC_RESULTS ? arc_results_instance(header->value, &payload)
-	                                         : tags_instance(header->value, &tags);
+	if (field != ARC_RESULTS) {
+		tags = arena_alloc(arena, sizeof *tags);
+		taglist_parse(header->value, tags);
+	}
+	unsigned instance = tags == NULL ? arc_results_instance(header->value, &payload) : tags_instance(tags);
 	if (instance == 0) {
 		add_problem(chain, arena_printf(arena, "an %s field has no i= from 1 to %d", names[field], ARC_MAX_SETS));
 		return;
@@ -126,7 +130,7 @@ static void add_field(struct arena *arena, struct arc_chain *chain, enum arc_fie
 		return;
 	}
 	set->fields[field] = header;
-	set->tags[field] = tags;
+	set->tags[field] = tags == NULL ? &no_tags : tags;
 	chain->count = instance > chain->count ? instance : chain->count;
 }
 
@@ -144,7 +148,7 @@ static void check_complete(struct arena *arena, struct arc_chain *chain)
 
 static bool seal_says(const struct arc_links *set, enum arc_cv cv)
 {
-	const struct tag *tag = taglist_find(&set->tags[ARC_SEAL], "cv");
+	const struct tag *tag = taglist_find(set->tags[ARC_SEAL], "cv");
 	return tag != NULL && slice_equal(tag->value, slice_from(arc_cv_name(cv)));
 }
 
@@ -175,6 +179,9 @@ void arc_chain_read(struct arena *arena, const struct headers *headers, struct a
 		return;
 	}
 	chain_r->sets = arena_alloc(arena, ARC_MAX_SETS * sizeof *chain_r->sets);
+	for (size_t i = 0; i < ARC_MAX_SETS; i++) {
+		chain_r->sets[i] = (struct arc_links){.tags = {&no_tags, &no_tags, &no_tags}};
+	}
 	for (size_t i = 0; i < headers->count; i++) {
 		if (field_kind(headers->items[i].name, &field)) {
 			add_field(arena, chain_r, field, &headers->items[i]);

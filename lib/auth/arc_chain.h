@@ -20,7 +20,7 @@ enum arc_field { ARC_RESULTS, ARC_MESSAGE_SIGNATURE, ARC_SEAL, ARC_FIELD_COUNT }
 
 struct arc_links {
 	const struct header *fields[ARC_FIELD_COUNT]; /* NULL: missing */
-	struct taglist tags[ARC_FIELD_COUNT];         /* of ARC_MESSAGE_SIGNATURE and ARC_SEAL */
+	const struct taglist *tags[ARC_FIELD_COUNT];  /* of ARC_MESSAGE_SIGNATURE and ARC_SEAL; empty where it is missing */
 };
 
 struct arc_chain {

@@ -28,13 +28,13 @@ void arc_keys_collect(struct arena *arena, const struct headers *headers, struct
 		return;
 	}
 	for (unsigned i = chain.count; i > 0; i--) {
-		key_add(arena, keys_r, &chain.sets[i - 1].tags[ARC_SEAL]);
+		key_add(arena, keys_r, chain.sets[i - 1].tags[ARC_SEAL]);
 		if (i == chain.count) {
-			key_add(arena, keys_r, &chain.sets[i - 1].tags[ARC_MESSAGE_SIGNATURE]);
+			key_add(arena, keys_r, chain.sets[i - 1].tags[ARC_MESSAGE_SIGNATURE]);
 		}
 	}
 	for (unsigned i = chain.count; i > 1; i--) {
-		key_add(arena, keys_r, &chain.sets[i - 2].tags[ARC_MESSAGE_SIGNATURE]);
+		key_add(arena, keys_r, chain.sets[i - 2].tags[ARC_MESSAGE_SIGNATURE]);
 	}
 }
 
