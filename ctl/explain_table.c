@@ -95,6 +95,9 @@ static const char *arc_text(struct session *session)
 	if (arc->problem != NULL) {
 		strbuf_printf(&text, ": %s", arc->problem);
 	}
+	if (session->arc_sealed > 0) {
+		strbuf_printf(&text, "; sealed as i=%u", session->arc_sealed);
+	}
 	return text.data;
 }
 

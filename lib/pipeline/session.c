@@ -159,6 +159,8 @@ static void transaction_reset(struct session *session)
 	session->spf_helo.scope = SPF_SCOPE_HELO;
 	session->keys.count = session->keys.ignored = 0;
 	session->arc_keys = NULL;
+	session->arc_sealing = false;
+	session->arc_sealed = 0;
 	session->arc_trusted = 0;
 	session->author = (struct author){.status = AUTHOR_NO_FROM, .address = {"", "", ""}};
 	session->pool_result = POOL_OK;

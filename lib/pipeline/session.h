@@ -83,6 +83,8 @@ struct session {
 	struct author author;
 	enum pool_result pool_result; /* valid when inspected */
 	struct inspect_reply inspection;
+	bool arc_sealing;    /* a set of our own is wanted */
+	unsigned arc_sealed; /* instance of the set that the verdict adds; 0: none */
 	size_t arc_trusted; /* sets of a chain that passes, from the newest down, whose sealers are trusted one and all */
 	struct dmarc_verdict dmarc;
 	const char *authres; /* value of our Authentication-Results, NULL: none is added */

@@ -3,12 +3,13 @@
 #include "lib/pipeline/stage_arc.h"
 
 #include "lib/mail/domain.h"
+#include "lib/pipeline/arc_sealing.h"
 #include "lib/pipeline/session.h"
 #include "lib/pipeline/stage_list.h"
 
 #include <stddef.h>
 
-enum { ARC_FAIL, ARC_TEMPERROR, ARC_TOO_LONG };
+enum { ARC_FAIL, ARC_TEMPERROR, ARC_TOO_LONG, ARC_UNSEALED };
 
 static const struct finding_code codes[] = {
 	[ARC_FAIL] = {"arc.fail", {ACTION_IGNORE, 0}, false, "7.29", "ARC: the chain of the message is not valid",
@@ -18,6 +19,8 @@ static const struct finding_code codes[] = {
                        "DNS failed; where it decides about DMARC, dmarc.temperror judges"},
 	[ARC_TOO_LONG] = {"arc.too_long", {ACTION_IGNORE, 0}, false, "7.29", "ARC: the chain of the message is too long",
                       "more than 50 ARC sets, or a field of more than 16384 bytes: not verified, the chain fails"},
+	[ARC_UNSEALED] = {"arc.unsealed", {ACTION_IGNORE, 0}, false, "7.5", "ARC: the message could not be sealed",
+                      "seal is on, but there is no key that can be used, or the chain is full: it goes on without a seal"},
 	{.code = NULL},
 };
 
@@ -27,12 +30,29 @@ static const struct option_row options[] = {
      .offset = offsetof(struct arc_settings, trusted_sealers),
      .fallback = "",
      .help = "domains, and all below, that seal honestly: what they saw can lift a DMARC failure"},
+	{.name = "seal",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct arc_settings, seal),
+     .fallback = "no",
+     .help = "add an ARC set with our results to mail that passes: for a relay that forwards mail to others"},
+	{.name = "seal_domain",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct arc_settings, seal_domain),
+     .fallback = "",
+     .max = 253,
+     .help = "the domain that seals; its keys are in sign.keys_dir, see mailreeve key in mailreeve(1)"},
+	{.name = "seal_selector",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct arc_settings, seal_selector),
+     .fallback = "",
+     .max = 200,
+     .help = "the key that seals; empty: the domain's active one, RSA where there are several"},
 	{.name = NULL},
 };
 
 static enum stage_progress arc_headers(struct session *session, const void *settings)
 {
-	(void)settings;
+	session->arc_sealing = arc_sealing_wanted(session, settings);
 	session->arc_keys = arena_alloc(session->arena, sizeof *session->arc_keys);
 	arc_keys_collect(session->arena, session_headers(session), session->arc_keys);
 	return arc_keys_resolve(session->arc_keys, session->lookups) ? STAGE_DONE : STAGE_PENDING;
@@ -70,25 +90,45 @@ static void arc_find(struct session *session)
 	}
 }
 
-static enum stage_progress arc_end(struct session *session, const void *settings)
+/* True when the verdict is there; states its findings once. */
+static bool arc_judge(struct session *session, const struct arc_settings *settings)
 {
-	if (session->message == NULL) {
-		session->arc_known = true;
-		return STAGE_DONE;
+	if (session->arc_known) {
+		return true;
 	}
 	session->arc_keys_known = arc_keys_resolve(session->arc_keys, session->lookups);
 	if (!session->arc_keys_known || !session->inspected) {
-		return STAGE_PENDING;
+		return false;
 	}
 	session->arc_known = true;
 	session->arc_trusted = count_trusted(&session->inspection.arc, settings);
 	arc_find(session);
-	return STAGE_DONE;
+	return true;
+}
+
+static enum stage_progress arc_end(struct session *session, const void *settings)
+{
+	const char *problem = NULL;
+	if (session->message == NULL) {
+		session->arc_known = true;
+		return STAGE_DONE;
+	}
+	if (!arc_judge(session, settings)) {
+		return STAGE_PENDING;
+	}
+	if (!session->arc_sealing) {
+		return STAGE_DONE;
+	}
+	enum stage_progress progress = arc_sealing_end(session, settings, &problem);
+	if (problem != NULL) {
+		session_find(session, &codes[ARC_UNSEALED], problem, NULL);
+	}
+	return progress;
 }
 
 const struct stage stage_arc = {
 	.section = {.name = "arc",
-                .help = "Authenticated Received Chains of forwarders (RFC 8617).",
+                .help = "Authenticated Received Chains of forwarders (RFC 8617), and a seal of our own.",
                 .options = options,
                 .settings_size = sizeof(struct arc_settings),
                 .codes = codes,

@@ -24,6 +24,9 @@ static unsigned inspect_tasks(const struct session *session)
 	if (session->arc_keys != NULL && session->arc_keys->any) {
 		tasks |= INSPECT_ARC;
 	}
+	if (session->arc_sealing) {
+		tasks |= INSPECT_BODY;
+	}
 	if (pipeline_runs(session, &stage_virus)) {
 		tasks |= INSPECT_VIRUS;
 	}

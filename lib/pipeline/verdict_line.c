@@ -94,6 +94,9 @@ const char *verdict_line(struct session *session)
 		const char *sealer = arc->count == 0 ? "" : arc->sets[arc->count - 1].domain;
 		line_text(session, &line, "arc", arena_printf(session->arena, "%s(%s)", auth_result_name(arc->result), sealer));
 	}
+	if (session->arc_sealed > 0) {
+		strbuf_printf(&line, " arc_sealed=%u", session->arc_sealed);
+	}
 	if (session->dmarc_known) {
 		line_text(session, &line, "dmarc",
 		          arena_printf(session->arena, "%s(%s)", auth_result_name(session->dmarc.result), session->dmarc.domain));
