@@ -89,7 +89,7 @@ static json_t *json_arc(struct session *session)
 	put(object, "sealer", json_text(session, arc->count == 0 ? NULL : arc->sets[arc->count - 1].domain));
 	put(object, "oldest_pass", arc->result == AUTH_PASS ? json_integer(arc->oldest_pass) : json_null());
 	put(object, "sets", sets);
-	put(object, "trusted", json_boolean(session->arc_trusted > 0));
+	put(object, "trusted", json_boolean(arc->result == AUTH_PASS && session->arc_trusted > 0));
 	put(object, "sealed", session->arc_sealed > 0 ? json_integer(session->arc_sealed) : json_null());
 	put(object, "problem", json_text(session, arc->problem));
 	return object;

@@ -89,7 +89,7 @@ static const char *arc_text(struct session *session)
 		strbuf_printf(&text, ", i=%u by %s (cv=%s)", set->instance, set->domain[0] == '\0' ? "nobody" : set->domain,
 		              set->has_cv ? arc_cv_name(set->cv) : "?");
 	}
-	if (session->arc_trusted > 0) {
+	if (arc->result == AUTH_PASS && session->arc_trusted > 0) {
 		strbuf_printf(&text, ", trusted down to i=%zu", arc->count - session->arc_trusted + 1);
 	}
 	if (arc->problem != NULL) {

@@ -27,7 +27,7 @@ struct inspect_request {
 	uint32_t deadline_ms;         /* the worker's own soft limit, under the pool's hard one */
 	const struct dkim_keys *keys; /* in the order of the DKIM-Signature fields */
 	struct dkim_rules dkim;
-	const struct arc_keys *arc_keys;
+	const struct arc_keys *arc_keys; /* NULL: none */
 };
 
 enum inspect_virus_status {

@@ -190,8 +190,9 @@ static bool reader_done(const struct reader *reader)
 /* The verifier knows a key by its name alone. */
 static void put_arc_keys(struct writer *writer, const struct arc_keys *keys)
 {
-	put_u32(writer, (uint32_t)keys->count);
-	for (size_t i = 0; i < keys->count; i++) {
+	size_t count = keys == NULL ? 0 : keys->count;
+	put_u32(writer, (uint32_t)count);
+	for (size_t i = 0; i < count; i++) {
 		put_u32(writer, (uint32_t)keys->items[i].status);
 		put_text(writer, keys->items[i].name);
 		put_slice(writer, keys->items[i].status == DKIM_KEY_FOUND ? keys->items[i].text : SLICE_LITERAL(""));
@@ -296,7 +297,7 @@ static void get_arc_results(struct reader *reader, struct arc_set *set_r)
 /* A verdict is whole: a problem where there is one, sets where there is a chain. */
 static bool arc_consistent(const struct arc_verdict *arc)
 {
-	bool good = arc->result == AUTH_PASS && arc->count > 0 && arc->oldest_pass <= arc->count && !arc->too_long && !arc->ended;
+	bool good = arc->result == AUTH_PASS && arc->count > 0 && !arc->too_long && !arc->ended;
 	bool bad = arc->result == AUTH_FAIL || (arc->result == AUTH_TEMPERROR && arc->count > 0);
 	return arc->problem != NULL ? bad : good || (arc->result == AUTH_NONE && arc->count == 0);
 }
@@ -320,7 +321,7 @@ static void get_arc(struct reader *reader, struct arc_verdict *arc_r)
 		get_arc_results(reader, &sets[i]);
 	}
 	arc_r->sets = sets;
-	reader->bad = reader->bad || !arc_consistent(arc_r);
+	reader->bad = reader->bad || arc_r->oldest_pass > arc_r->count || !arc_consistent(arc_r);
 }
 
 size_t wire_put_reply(const struct inspect_reply *reply, char *packet_r)

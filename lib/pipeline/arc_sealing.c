@@ -33,23 +33,29 @@ static bool goes_on(const struct session *session)
 	return true;
 }
 
-/* The one that is asked for; else the domain's active RSA key, which every verifier knows, or its other one. */
-static const struct keystore_key *key_choose(const struct keys *keys, const struct arc_settings *settings,
-                                             const char *domain)
+const struct keystore_key *arc_sealing_key(struct arena *arena, const struct keys *keys,
+                                           const struct arc_settings *settings, const char **problem_r)
 {
-	size_t count;
+	size_t count = 0;
 	const struct keystore_key *chosen = NULL;
-	const struct keystore_key *items = keys_of(keys, domain, &count);
+	const char *domain = domain_canonical(arena, slice_from(settings->seal_domain));
+	const struct keystore_key *items = domain == NULL ? NULL : keys_of(keys, domain, &count);
 	for (size_t i = 0; i < count; i++) {
 		const struct keystore_key *item = &items[i];
 		bool named = settings->seal_selector[0] != '\0';
-		bool fits = named ? strcmp(item->name.selector, settings->seal_selector) == 0 : item->name.state == KEY_ACTIVE;
+		bool fits = named ? strcmp(item->name.selector, settings->seal_selector) == 0 && item->name.state != KEY_RETIRED
+		                  : item->name.state == KEY_ACTIVE;
 		if (!fits || item->key == NULL) {
 			continue;
 		}
 		if (chosen == NULL || dkim_private_key_algorithm(item->key) == DKIM_RSA_SHA256) {
 			chosen = item;
 		}
+	}
+	if (domain == NULL) {
+		*problem_r = settings->seal_domain[0] == '\0' ? "seal_domain is empty" : "seal_domain is no domain name";
+	} else if (chosen == NULL) {
+		*problem_r = arena_printf(arena, "%s has no key that can be used", domain);
 	}
 	return chosen;
 }
@@ -84,7 +90,7 @@ static void insert(struct session *session, const struct arc_seal *seal)
 	session->arc_sealed = seal->instance;
 }
 
-static const char *seal_with(struct session *session, const char *domain, const struct keystore_key *key)
+static const char *seal_with(struct session *session, const struct keystore_key *key)
 {
 	struct headers headers;
 	struct arc_seal seal;
@@ -94,7 +100,7 @@ static const char *seal_with(struct session *session, const char *domain, const 
 		.body_digest = session->inspection.body_digest,
 		.cv = chain_cv(&session->inspection.arc),
 		.results = session->authres,
-		.domain = domain,
+		.domain = key->name.domain,
 		.selector = key->name.selector,
 		.key = key->key,
 		.names = arc_seal_names(session->arena, &headers),
@@ -110,10 +116,7 @@ static const char *seal_with(struct session *session, const char *domain, const 
 
 static const char *seal(struct session *session, const struct arc_settings *settings)
 {
-	const char *domain = domain_canonical(session->arena, slice_from(settings->seal_domain));
-	if (domain == NULL) {
-		return "seal_domain is no domain name";
-	}
+	const char *problem = NULL;
 	if (session_headers(session)->truncated) {
 		return "the header is beyond header_max or header_count_max";
 	}
@@ -121,9 +124,10 @@ static const char *seal(struct session *session, const struct arc_settings *sett
 		return session->authres == NULL ? "authres is off: there are no results to seal" : "the body was not hashed";
 	}
 	struct keys *keys = keystore_acquire(engine_keystore(session->engine));
-	const struct keystore_key *key = key_choose(keys, settings, domain);
-	const char *problem = key == NULL ? arena_printf(session->arena, "%s has no key that can be used", domain)
-	                                  : seal_with(session, domain, key);
+	const struct keystore_key *key = arc_sealing_key(session->arena, keys, settings, &problem);
+	if (key != NULL) {
+		problem = seal_with(session, key);
+	}
 	keys_release(keys);
 	return problem;
 }

@@ -138,6 +138,11 @@ static enum override_answer check_sealers(const struct override_request *request
                                           const char **comment_r)
 {
 	const struct arc_verdict *arc = request->arc;
+	if (arc->result == AUTH_TEMPERROR && request->arc_trusted > 0) {
+		const struct arc_set *newest = &arc->sets[arc->count - 1];
+		*comment_r = arena_printf(arena, "arc=temperror as[%u].d=%s", newest->instance, newest->domain);
+		return OVERRIDE_UNDECIDED;
+	}
 	if (arc->result != AUTH_PASS || !arc->from_signed) {
 		return OVERRIDE_NONE;
 	}

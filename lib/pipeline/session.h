@@ -85,7 +85,8 @@ struct session {
 	struct inspect_reply inspection;
 	bool arc_sealing;    /* a set of our own is wanted */
 	unsigned arc_sealed; /* instance of the set that the verdict adds; 0: none */
-	size_t arc_trusted; /* sets of a chain that passes, from the newest down, whose sealers are trusted one and all */
+	size_t arc_trusted; /* sets from the newest down whose sealers are trusted one and all; of a chain that passes, or would
+	                       if it were not for DNS (temperror) */
 	struct dmarc_verdict dmarc;
 	const char *authres; /* value of our Authentication-Results, NULL: none is added */
 	size_t signature_count; /* of our own */

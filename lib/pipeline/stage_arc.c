@@ -74,7 +74,8 @@ static bool is_trusted(const struct arc_settings *settings, const struct arc_set
 static size_t count_trusted(const struct arc_verdict *arc, const struct arc_settings *settings)
 {
 	size_t trusted = 0;
-	while (arc->result == AUTH_PASS && trusted < arc->count && is_trusted(settings, &arc->sets[arc->count - 1 - trusted])) {
+	bool sound = arc->result == AUTH_PASS || arc->result == AUTH_TEMPERROR;
+	while (sound && trusted < arc->count && is_trusted(settings, &arc->sets[arc->count - 1 - trusted])) {
 		trusted++;
 	}
 	return trusted;

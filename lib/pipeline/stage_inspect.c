@@ -81,7 +81,6 @@ static enum stage_progress inspect_end(struct session *session, const void *sett
 	if (deadline > session->deadline) {
 		deadline = session->deadline;
 	}
-	static const struct arc_keys no_keys;
 	struct inspect_request request = {
 		.tasks = tasks,
 		.message_fd = message_fd(session->message),
@@ -90,7 +89,7 @@ static enum stage_progress inspect_end(struct session *session, const void *sett
 		.deadline_ms = (uint32_t)clock_poll_timeout(deadline),
 		.keys = &session->keys,
 		.dkim = session->dkim_rules,
-		.arc_keys = session->arc_keys == NULL ? &no_keys : session->arc_keys,
+		.arc_keys = session->arc_keys,
 	};
 	session->pool_result =
 		pool_inspect(engine_pool(session->engine), &request, deadline, session->arena, &session->inspection);

@@ -52,7 +52,9 @@ is_deeply($pass->{recipients}, [ { rcpt => 'b@dst.example', action => 'accept' }
 is_deeply([ map { [ @{$_}{qw(edit name index)} ] } @{ $pass->{edits} } ],
     [ [ 'delete_header', 'Authentication-Results', 1 ], [ 'insert_header', 'Authentication-Results', 0 ] ],
     'edits: the forged one goes, ours comes');
-ok(!defined $pass->{$_}, "$_ is null: it does not exist yet") for qw(arc attachments bayes virus reply);
+ok(!defined $pass->{$_}, "$_ is null: it does not exist yet") for qw(attachments bayes virus reply);
+is_deeply($pass->{arc}, { result => 'none', instances => 0, sealer => undef, oldest_pass => undef, sets => [], trusted => JSON::PP::false, sealed => undef,
+    problem => undef }, 'arc: no chain');
 
 my ($fail) = judged('--client', '198.51.100.7', '--from', 'a@good.example', $clean_file);
 is($fail->{action}, 'reject', 'a forgery is rejected');
@@ -215,7 +217,7 @@ for my $odd (@odd) {
     my $value = decode_json(run_ok($mailreeve, @line, '--json', '--client', '192.0.2.7', '--from', $odd->[1], file(sign($key, 'good.example', $clean))))->{authres};
     my $read = eval { Mail::AuthenticationResults::Parser->new->parse($value) };
     my $name = "HELO " . substr $odd->[0] =~ s/[^ -~]/?/gr, 0, 30;
-    is_deeply([ map { $_->key . '=' . $_->value } $read ? @{ $read->children } : () ], [ $value =~ /^\t(spf=\w+)/gm, 'dkim=pass', 'dmarc=pass' ],
+    is_deeply([ map { $_->key . '=' . $_->value } $read ? @{ $read->children } : () ], [ $value =~ /^\t(spf=\w+)/gm, 'dkim=pass', 'arc=none', 'dmarc=pass' ],
         "Mail::AuthenticationResults reads ours: $name") or diag($@);
     next if $value =~ /[^\0-\x7f]/; # which that one takes for an error, not being one of RFC 6532
     my $python = python_reads($value);
@@ -246,4 +248,53 @@ for my $bad ([ '--client', 'nonsense' ], [ '--now', 'x' ], ['--frobnicate']) {
 is(system("'$mailreeve' @base /nonexistent > /dev/null 2>&1") >> 8, 1, 'a file that is not there');
 is(system("'$mailreeve' explain --config /nonexistent > /dev/null 2>&1") >> 8, 1, 'a configuration that is not there');
 is(system("'$mailreeve' explain --dns-zone /nonexistent --config '$config' > /dev/null 2>&1") >> 8, 1, 'a zone that is not there');
+# ARC: a message that mx.sealer.example has sealed after it saw DMARC pass, and what a trusted sealer and DNS make of it.
+sub sealed ($dir, $message, @zone) {
+    my $file = file($message);
+    my $conf = write_file("$dir.conf", read_file($config) . "sign { keys_dir = \"$dir\" }\narc { seal = yes seal_domain = \"sealer.example\" }\n");
+    my ($made) = map { decode_json($_) } run_ok($mailreeve, 'explain', '--json', '--config', $conf, '--dns-zone', $zone, '--client', '192.0.2.7', '--helo',
+        'mail.example', '--from', 'a@good.example', '--rcpt', 'b@dst.example', $file);
+    is($made->{arc}{sealed}, 1, 'sealed as the first set');
+    my @set = grep { $_->{edit} eq 'insert_header' && $_->{name} =~ /^ARC-/ } @{ $made->{edits} };
+    is("@{[ map { $_->{name} } reverse @set ]}", 'ARC-Seal ARC-Message-Signature ARC-Authentication-Results', 'its fields, in their order');
+    return join('', map { "$_->{name}: $_->{value}\n" } reverse @set) . $message =~ s/\r\n/\n/gr;
+}
+
+mkdir work_dir() . '/arckeys', 0700;
+my $arc_key = work_dir() . '/arckeys/s1._domainkey.sealer.example.active.pem';
+run_ok('cp', $key, $arc_key);
+chmod 0600, $arc_key;
+my $chained = file(sealed(work_dir() . '/arckeys', $clean =~ s/^Authentication-Results:.*\n//mr));
+my $trusting = write_file(work_dir() . '/trusting', read_file($config) . "arc { trusted_sealers = {\"sealer.example\"} }\n");
+my $arc_zone = write_file(work_dir() . '/arczone', read_file($zone) . "s1._domainkey.sealer.example. TXT $record\n");
+my $slow_zone = write_file(work_dir() . '/slowzone', read_file($zone) . "\$SERVFAIL s1._domainkey.sealer.example\n");
+
+sub forwarded ($conf, $of_zone, $file) {
+    return decode_json(run_ok($mailreeve, 'explain', '--json', '--config', $conf, '--dns-zone', $of_zone, '--client', '203.0.113.9', '--helo', 'fwd.example',
+        '--from', 'list@fwd.test', '--rcpt', 'b@dst.example', $file));
+}
+my $untrusted = forwarded($config, $arc_zone, $chained);
+is_deeply([ $untrusted->{action}, @{ $untrusted->{arc} }{qw(result instances sealer oldest_pass trusted)} ], [ 'reject', 'pass', 1, 'sealer.example', 0, JSON::PP::false ],
+    'forwarded: the chain passes, but nobody trusts its sealer');
+is_deeply($untrusted->{arc}{sets}, [ { instance => 1, domain => 'sealer.example', selector => 's1', cv => 'none' } ], 'its sets');
+my $by_chain = forwarded($trusting, $arc_zone, $chained);
+is_deeply([ $by_chain->{action}, $by_chain->{arc}{trusted}, $by_chain->{dmarc}{result}, $by_chain->{dmarc}{disposition} ], [ 'accept', JSON::PP::true, 'fail', 'none' ],
+    'trusted: its word lifts the failure');
+like((grep { $_->{code} eq 'dmarc.override' } @{ $by_chain->{findings} })[0]{detail}, qr/local_policy, arc=pass as\[1\]\.d=sealer\.example as\[1\]\.s=s1: dmarc=pass there/,
+    'which is recorded as local policy');
+my $slow_key = forwarded($trusting, $slow_zone, $chained);
+is_deeply([ $slow_key->{action}, $slow_key->{arc}{result}, $slow_key->{arc}{trusted} ], [ 'tempfail', 'temperror', JSON::PP::false ],
+    'its key cannot be fetched: put off, neither let in nor lost');
+ok(codes($slow_key)->{'arc.temperror'}, 'arc.temperror');
+is(forwarded($config, $slow_zone, $chained)->{action}, 'reject', 'where nobody is trusted nothing is put off for it');
+my $altered = forwarded($trusting, $arc_zone, file(read_file($chained) =~ s/This is/That was/r));
+is_deeply([ $altered->{action}, $altered->{arc}{result}, $altered->{arc}{problem} ],
+    [ 'reject', 'fail', 'ARC-Message-Signature i=1: the body was changed' ], 'changed on its way: the chain fails');
+ok(codes($altered)->{'arc.fail'}, 'arc.fail');
+my $no_key = write_file(work_dir() . '/nokey', read_file($config) . "arc { seal = yes seal_domain = \"other.example\" }\n");
+my $unsealed = forwarded($no_key, $arc_zone, file("From: a\@none.example\n\nx\n"));
+is_deeply([ $unsealed->{action}, $unsealed->{arc}{sealed}, codes($unsealed)->{'arc.unsealed'} ], [ 'accept', undef, 'ignore' ], 'without a key it goes on unsealed');
+my $long = join '', map { "ARC-Seal: i=$_; cv=pass\n" } 1 .. 151;
+ok(codes(forwarded($trusting, $arc_zone, file("${long}From: a\@none.example\n\nx\n")))->{'arc.too_long'}, 'arc.too_long');
+
 done_testing();

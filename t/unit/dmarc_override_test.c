@@ -109,6 +109,79 @@ static const struct row rows[] = {
      OVERRIDE_FOUND, "trusted_forwarder: trusted_forwarders: client 192.0.2.1"},
 };
 
+/* ---- ARC ---- */
+
+#define RESULT(method_, result_, domain_) {.method = ARC_METHOD_##method_, .result = AUTH_##result_, .domain = domain_}
+#define DMARC_GOOD RESULT(DMARC, PASS, "a.example")
+
+struct arc_row {
+	const char *name;
+	enum auth_result result;
+	size_t trusted; /* of three sets, from the newest */
+	bool from_unsigned;
+	size_t counts[3]; /* of the results of sets 1, 2, 3 */
+	struct arc_result results[3][3];
+	const char *expected; /* comment; NULL: not lifted */
+	enum override_answer answer;
+};
+
+static const struct arc_row arc_rows[] = {
+	{"nobody is trusted", AUTH_PASS, 0, false, {1, 1, 1}, {{DMARC_GOOD}, {DMARC_GOOD}, {DMARC_GOOD}}, NULL, OVERRIDE_NONE},
+	{"the newest saw DMARC pass", AUTH_PASS, 1, false, {0, 0, 1}, {[2] = {DMARC_GOOD}},
+     "arc=pass as[3].d=s3.example as[3].s=k3: dmarc=pass there", OVERRIDE_FOUND},
+	{"of another author", AUTH_PASS, 1, false, {0, 0, 1}, {[2] = {RESULT(DMARC, PASS, "b.example")}}, NULL, OVERRIDE_NONE},
+	{"of a domain below", AUTH_PASS, 1, false, {0, 0, 1}, {[2] = {RESULT(DMARC, PASS, "x.a.example")}}, NULL, OVERRIDE_NONE},
+	{"it saw it fail", AUTH_PASS, 1, false, {0, 0, 1}, {[2] = {RESULT(DMARC, FAIL, "a.example")}}, NULL, OVERRIDE_NONE},
+	{"fail, and DKIM pass", AUTH_PASS, 1, false, {0, 0, 2},
+     {[2] = {RESULT(DMARC, FAIL, "a.example"), RESULT(DKIM, PASS, "a.example")}}, NULL, OVERRIDE_NONE},
+	{"pass and fail", AUTH_PASS, 1, false, {0, 0, 2}, {[2] = {DMARC_GOOD, RESULT(DMARC, FAIL, "a.example")}}, NULL,
+     OVERRIDE_NONE},
+	{"pass for two authors", AUTH_PASS, 1, false, {0, 0, 2}, {[2] = {DMARC_GOOD, RESULT(DMARC, PASS, "b.example")}}, NULL,
+     OVERRIDE_NONE},
+	{"only DKIM, of the author", AUTH_PASS, 1, false, {0, 0, 2},
+     {[2] = {RESULT(DKIM, FAIL, "b.example"), RESULT(DKIM, PASS, "a.example")}},
+     "arc=pass as[3].d=s3.example as[3].s=k3: dkim=pass there", OVERRIDE_FOUND},
+	{"only SPF, of the author", AUTH_PASS, 1, false, {0, 0, 1}, {[2] = {RESULT(SPF, PASS, "a.example")}},
+     "arc=pass as[3].d=s3.example as[3].s=k3: spf=pass there", OVERRIDE_FOUND},
+	{"SPF of a domain above", AUTH_PASS, 1, false, {0, 0, 1}, {[2] = {RESULT(SPF, PASS, "example")}}, NULL, OVERRIDE_NONE},
+	{"an older one saw it, the newer ones its failure", AUTH_PASS, 3, false, {1, 1, 1},
+     {{DMARC_GOOD}, {RESULT(DMARC, FAIL, "a.example")}, {RESULT(DMARC, FAIL, "a.example")}},
+     "arc=pass as[1].d=s1.example as[1].s=k1: dmarc=pass there", OVERRIDE_FOUND},
+	{"the older one is not trusted", AUTH_PASS, 2, false, {1, 1, 1},
+     {{DMARC_GOOD}, {RESULT(DMARC, FAIL, "a.example")}, {RESULT(DMARC, FAIL, "a.example")}}, NULL, OVERRIDE_NONE},
+	{"a chain that fails", AUTH_FAIL, 1, false, {0, 0, 1}, {[2] = {DMARC_GOOD}}, NULL, OVERRIDE_NONE},
+	{"From is not signed", AUTH_PASS, 1, true, {0, 0, 1}, {[2] = {DMARC_GOOD}}, NULL, OVERRIDE_NONE},
+	{"temporary, of a trusted sealer", AUTH_TEMPERROR, 1, false, {0}, {{{0}}}, "arc=temperror as[3].d=s3.example",
+     OVERRIDE_UNDECIDED},
+	{"temporary, of nobody", AUTH_TEMPERROR, 0, false, {0}, {{{0}}}, NULL, OVERRIDE_NONE},
+};
+
+static void test_arc(struct arena *arena)
+{
+	static const char *const none[] = {NULL};
+	static const struct dmarc_settings settings = {{0, NULL}, none, none, none};
+	for (size_t i = 0; i < sizeof arc_rows / sizeof *arc_rows; i++) {
+		const struct arc_row *row = &arc_rows[i];
+		struct arc_set sets[] = {{.instance = 1, .domain = "s1.example", .selector = "k1"},
+		                         {.instance = 2, .domain = "s2.example", .selector = "k2"},
+		                         {.instance = 3, .domain = "s3.example", .selector = "k3"}};
+		for (size_t k = 0; k < 3; k++) {
+			sets[k].result_count = row->counts[k];
+			sets[k].results = row->results[k];
+		}
+		struct arc_verdict arc = {.result = row->result, .count = 3, .sets = sets, .from_signed = !row->from_unsigned};
+		struct headers headers = {.count = 0};
+		struct ip client = {.family = IP_UNKNOWN};
+		struct dmarc_request dmarc = {.spf = NULL};
+		struct override_request request = {&settings, &client, &headers, &dmarc, "a.example", &arc, row->trusted};
+		struct dmarc_override override = {.type = DMARC_OVERRIDE_NONE};
+		enum override_answer answer = dmarc_override_find(&request, arena, &override);
+		ok(answer == row->answer, "ARC: %s", row->name);
+		is_text(answer == OVERRIDE_NONE ? NULL : override.comment, row->expected, "  its comment");
+		ok(answer == OVERRIDE_NONE || override.type == DMARC_OVERRIDE_LOCAL_POLICY, "  as local policy (RFC 9990)");
+	}
+}
+
 static void test_rules(struct arena *arena, bool configured)
 {
 	struct ip_network networks[2];
@@ -130,7 +203,8 @@ static void test_rules(struct arena *arena, bool configured)
 		const char *pass[] = {"unrelated.test", row->dkim, NULL};
 		const char *temporary[] = {row->dkim_temporary, NULL};
 		struct dmarc_request dmarc = {.spf = &spf, .dkim_pass = pass, .dkim_temporary_domains = temporary};
-		struct override_request request = {&settings, &client, &headers, &dmarc, row->author};
+		static const struct arc_verdict no_chain = {.result = AUTH_NONE};
+		struct override_request request = {&settings, &client, &headers, &dmarc, row->author, &no_chain, 0};
 		struct dmarc_override override = {.type = DMARC_OVERRIDE_NONE};
 		ip_parse(row->client, &client);
 		if (row->list_id != NULL) {
@@ -155,6 +229,7 @@ int main(void)
 	test_list_ids(arena);
 	test_rules(arena, true);
 	test_rules(arena, false);
+	test_arc(arena);
 	arena_destroy(arena);
 	return done_testing();
 }
