@@ -125,22 +125,26 @@ static bool method_parse(struct slice word, enum arc_method *method_r)
 	return false;
 }
 
-/* Is this property the one that says which domain the method's result is about? */
-static bool names_domain(enum arc_method method, struct slice ptype, struct slice property)
+/* How well a property says which domain the method's result is about; 0: not at all. Of a signature d= does, and i= where
+ * there is no d=. */
+static int names_domain(enum arc_method method, struct slice ptype, struct slice property)
 {
-	bool header = slice_equal_nocase(ptype, SLICE_LITERAL("header"));
-	switch (method) {
-	case ARC_METHOD_DMARC:
-		return header && slice_equal_nocase(property, SLICE_LITERAL("from"));
-	case ARC_METHOD_SPF:
-		return slice_equal_nocase(ptype, SLICE_LITERAL("smtp")) &&
-		       (slice_equal_nocase(property, SLICE_LITERAL("mailfrom")) ||
-		        slice_equal_nocase(property, SLICE_LITERAL("mfrom")));
-	case ARC_METHOD_DKIM:
-		return header && (slice_equal_nocase(property, SLICE_LITERAL("d")) ||
-		                  slice_equal_nocase(property, SLICE_LITERAL("i")));
+	static const struct {
+		enum arc_method method;
+		const char *ptype, *property;
+		int rank;
+	} rows[] = {
+		{ARC_METHOD_DMARC, "header", "from", 2}, {ARC_METHOD_SPF, "smtp", "mailfrom", 2},
+		{ARC_METHOD_SPF, "smtp", "mfrom", 2},    {ARC_METHOD_DKIM, "header", "d", 2},
+		{ARC_METHOD_DKIM, "header", "i", 1},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		if (rows[i].method == method && slice_equal_nocase(ptype, slice_from(rows[i].ptype)) &&
+		    slice_equal_nocase(property, slice_from(rows[i].property))) {
+			return rows[i].rank;
+		}
 	}
-	return false;
+	return 0;
 }
 
 /* The domain of an address, or the domain itself. NULL: there is none. */
@@ -157,11 +161,12 @@ static bool is_version(struct slice text)
 	return slice_to_uint(text, 999, &version);
 }
 
-/* The propspecs of one result. NULL: none names the domain, or two that do not agree. */
+/* The propspecs of one result. NULL: none names the domain, or two that say it as well do not agree. */
 static const char *read_domain(struct reader *reader, bool known, enum arc_method method)
 {
 	const char *domain = NULL;
 	bool clash = false;
+	int best = 1;
 	for (skip(reader); peek(reader) != ';' && peek(reader) != -1 && !reader->bad; skip(reader)) {
 		struct slice ptype = keyword(reader);
 		struct slice property = {"", 0};
@@ -170,11 +175,14 @@ static const char *read_domain(struct reader *reader, bool known, enum arc_metho
 		} /* else reason=, or what is not in the grammar but stands there: action= of Microsoft's */
 		reader->bad = reader->bad || !take(reader, '=');
 		struct slice text = reader->bad ? property : value(reader);
-		if (reader->bad || !known || !names_domain(method, ptype, property)) {
+		int rank = reader->bad || !known ? 0 : names_domain(method, ptype, property);
+		if (rank < best) {
 			continue;
 		}
 		const char *named = domain_of(reader->arena, text);
-		clash = clash || named == NULL || (domain != NULL && strcmp(domain, named) != 0);
+		bool better = rank > best;
+		best = rank;
+		clash = (clash && !better) || named == NULL || (domain != NULL && !better && strcmp(domain, named) != 0);
 		domain = named;
 	}
 	return clash ? NULL : domain;
