@@ -101,6 +101,11 @@ static struct slice with_commas(struct arena *arena, struct slice value)
 	return (struct slice){out.data, out.len};
 }
 
+struct slice dkim_sign_by_sendmail(struct arena *arena, struct slice name, struct slice value)
+{
+	return is_address_field(name) ? with_commas(arena, value) : value;
+}
+
 /* An address that Sendmail gives a domain, we do not know which. Groups end in ':' or ';'. */
 static bool has_bare_name(struct slice value)
 {
@@ -154,8 +159,10 @@ static void draft_add(struct dkim_draft *draft, const char *text, bool oversign)
 			if (!draft_mention(draft, name)) {
 				return;
 			}
-			bool rewritten = draft->sendmail && is_address_field(name);
-			struct slice value = rewritten ? with_commas(draft->arena, header->value) : header->value;
+			struct slice value = header->value;
+			if (draft->sendmail) {
+				value = dkim_sign_by_sendmail(draft->arena, name, value);
+			}
 			canon_header(&draft->fields, header->name, value, CANON_RELAXED, true);
 		}
 	}

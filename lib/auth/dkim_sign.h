@@ -35,6 +35,9 @@ struct dkim_draft *dkim_sign_begin(struct arena *arena, const struct dkim_sign_o
 const char *dkim_sign_field(const struct dkim_draft *draft, const char *domain, const char *selector,
                             const char *identity, const struct dkim_private_key *key);
 
+/* A field's value as Sendmail will write it after we have seen it (see `sendmail`); relaxed, it is the same. For seals. */
+struct slice dkim_sign_by_sendmail(struct arena *arena, struct slice name, struct slice value);
+
 /* Why the signature might not survive the way, in words, or NULL: lines over 998 bytes (Sendmail: 990; MTAs break
  * them), CR or LF alone and NUL (MTAs replace them), bytes over 127 that no Content-Transfer-Encoding announces,
  * addresses that Sendmail gives a domain, more fields than DKIM_SIGN_NAMES_MAX. None of them keeps a message from being signed, as it is. */

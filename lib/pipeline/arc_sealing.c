@@ -1,6 +1,7 @@
 #include "lib/pipeline/arc_sealing.h"
 
 #include "lib/auth/arc_seal.h"
+#include "lib/auth/dkim_sign.h"
 #include "lib/auth/keystore.h"
 #include "lib/mail/domain.h"
 #include "lib/pipeline/edited.h"
@@ -95,6 +96,9 @@ static const char *seal_with(struct session *session, const struct keystore_key 
 	struct headers headers;
 	struct arc_seal seal;
 	edited_headers(session, &headers);
+	for (size_t i = 0; session->mta_is_sendmail && i < headers.count; i++) {
+		headers.items[i].value = dkim_sign_by_sendmail(session->arena, headers.items[i].name, headers.items[i].value);
+	}
 	struct arc_seal_request request = {
 		.headers = &headers,
 		.body_digest = session->inspection.body_digest,

@@ -104,7 +104,7 @@ sub field ($text, $name) { return $text =~ /^\Q$name\E:((?:.*\n[ \t])*.*)\r?$/mi
 
 sub first_hop ($self) {
     my ($id, $text) = message(from => 'a@good.example',
-        headers => "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nReferences: <a\@x.example>\n <b\@x.example>\n"
+        headers => "Cc: x\@dst.example,\"Y, why\" <y\@dst.example>  ,\n\tz\@dst.example\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nReferences: <a\@x.example>\n <b\@x.example>\n"
             . "Authentication-Results: mx.test.example; dmarc=pass (forged)\nX-Mailreeve-Verdict: tag; id=FORGED\n",
         body => "Hello  \n\nworld\t \n.dot\n\n\n");
     my ($reply, $got) = $self->relay('127.0.0.7', 'a@good.example', $id, $text);
