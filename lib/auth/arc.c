@@ -5,8 +5,8 @@
 #include "lib/mail/domain.h"
 
 enum {
-	NAMES_MAX = 512,   /* of h=: each is looked for in the whole header */
-	RESULTS_MAX = 32,  /* of one set */
+	NAMES_MAX = 512,  /* of h=: each is looked for in the whole header */
+	RESULTS_MAX = 32, /* of one set */
 	CANONS = 2,
 };
 
@@ -245,8 +245,8 @@ static enum outcome canonical_check(struct run *run, const struct arc_links *set
 	return signature_check(run, tags, (struct slice){data.data, data.len}, problem_r);
 }
 
-/* Without c= it would be simple/simple by RFC 6376; the sealers' test suite takes it for relaxed/relaxed, as for a seal:
- * whichever the sealer meant, the signature says so. */
+/* Without c= it would be simple/simple by RFC 6376; the sealers' test suite takes it for relaxed/relaxed, as for a
+ * seal: whichever the sealer meant, the signature says so. */
 static enum outcome message_signature_check(struct run *run, unsigned instance, const char **problem_r)
 {
 	const struct arc_links *set = &run->chain.sets[instance - 1];
@@ -293,8 +293,8 @@ static unsigned oldest_pass(struct run *run)
 
 /* ---- ARC-Seal ---- */
 
-/* Steps 4 and 6. The seal of i is over all sets up to its own, each as results, message signature, seal (5.1.1): what the
- * next one is over begins with what this one is over, so one text that grows serves them all. */
+/* Steps 4 and 6. The seal of i is over all sets up to its own, each as results, message signature, seal (5.1.1): what
+ * the next one is over begins with what this one is over, so one text that grows serves them all. */
 static void seals_check(struct run *run)
 {
 	struct strbuf data;
@@ -385,8 +385,7 @@ static void chain_check(struct run *run)
 void arc_verify(struct arena *arena, const struct headers *headers, struct slice body, const struct arc_keys *keys,
                 uint64_t now, struct arc_verdict *verdict_r)
 {
-	static const enum auth_result results[] = {
-		[GOOD] = AUTH_PASS, [TEMPORARY] = AUTH_TEMPERROR, [BAD] = AUTH_FAIL};
+	static const enum auth_result results[] = {[GOOD] = AUTH_PASS, [TEMPORARY] = AUTH_TEMPERROR, [BAD] = AUTH_FAIL};
 	struct run *run = arena_alloc(arena, sizeof *run);
 	*run = (struct run){.arena = arena, .headers = headers, .body = body, .keys = keys, .now = now};
 	*verdict_r = (struct arc_verdict){.result = AUTH_NONE};

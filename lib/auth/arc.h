@@ -1,10 +1,10 @@
-/* arc: verification of an Authenticated Received Chain (RFC 8617 5.2). Pure: header, body, keys and time in, verdict out;
- * it runs in a worker.
+/* arc: verification of an Authenticated Received Chain (RFC 8617 5.2). Pure: header, body, keys and time in, verdict
+ * out; it runs in a worker.
  *
- * Where we differ from the RFC's letter: a key that DNS could not give is temperror, not fail (5.2.1 makes every failure
- * permanent): a chain is neither good nor broken because a name server was slow. Stricter than it, as with DKIM: a
- * message signature whose l= leaves a part of the body unsigned, or that has expired, is not valid; RSA keys under 1024 bits
- * and rsa-sha1 never are. */
+ * Where we differ from the RFC's letter: a key that DNS could not give is temperror, not fail (5.2.1 makes every
+ * failure permanent): a chain is neither good nor broken because a name server was slow. Stricter than it, as with
+ * DKIM: a message signature whose l= leaves a part of the body unsigned, or that has expired, is not valid; RSA keys
+ * under 1024 bits and rsa-sha1 never are. */
 #ifndef MAILREEVE_AUTH_ARC_H
 #define MAILREEVE_AUTH_ARC_H
 
@@ -28,9 +28,9 @@ struct arc_set {
 };
 
 struct arc_verdict {
-	enum auth_result result; /* none, pass, fail, temperror */
-	const char *problem;     /* why fail or temperror; else NULL. Never bytes of the message */
-	size_t count;            /* of sets: the highest instance */
+	enum auth_result result;    /* none, pass, fail, temperror */
+	const char *problem;        /* why fail or temperror; else NULL. Never bytes of the message */
+	size_t count;               /* of sets: the highest instance */
 	const struct arc_set *sets; /* sets[i - 1] is instance i */
 	unsigned oldest_pass; /* 5.2 step 5, on pass: the oldest instance whose message signature and all newer ones are
 	                         valid; 0: all are */

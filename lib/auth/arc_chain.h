@@ -1,6 +1,6 @@
-/* arc_chain: the ARC Sets of a message as they stand in its header (RFC 8617 4), and whether they can be a chain. Nothing
- * is verified here. For the verifier (arc.h), the sealer (arc_seal.h), and for what must know the keys beforehand
- * (arc_keys.h). */
+/* arc_chain: the ARC Sets of a message as they stand in its header (RFC 8617 4), and whether they can be a chain.
+ * Nothing is verified here. For the verifier (arc.h), the sealer (arc_seal.h), and for what must know the keys
+ * beforehand (arc_keys.h). */
 #ifndef MAILREEVE_AUTH_ARC_CHAIN_H
 #define MAILREEVE_AUTH_ARC_CHAIN_H
 
@@ -24,12 +24,12 @@ struct arc_links {
 };
 
 struct arc_chain {
-	size_t fields;   /* of all three kinds in the header; 0: there is no chain */
-	unsigned count;  /* the highest instance; 0: none that could be read */
+	size_t fields;          /* of all three kinds in the header; 0: there is no chain */
+	unsigned count;         /* the highest instance; 0: none that could be read */
 	struct arc_links *sets; /* count of them; sets[i - 1] is instance i */
-	bool ended;      /* the newest seal says cv=fail: the chain is over (5.1, 5.2 step 2) */
-	bool too_long;   /* more than ARC_MAX_SETS, or a field longer than ARC_MAX_FIELD */
-	const char *problem; /* NULL: it has the structure of 5.2 step 3 */
+	bool ended;             /* the newest seal says cv=fail: the chain is over (5.1, 5.2 step 2) */
+	bool too_long;          /* more than ARC_MAX_SETS, or a field longer than ARC_MAX_FIELD */
+	const char *problem;    /* NULL: it has the structure of 5.2 step 3 */
 };
 
 void arc_chain_read(struct arena *arena, const struct headers *headers, struct arc_chain *chain_r);

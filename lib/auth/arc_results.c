@@ -115,7 +115,7 @@ static bool result_parse(struct slice word, enum auth_result *result_r)
 static bool method_parse(struct slice word, enum arc_method *method_r)
 {
 	static const char *const methods[] = {
-		[ARC_METHOD_DMARC] = "dmarc", [ARC_METHOD_SPF] = "spf", [ARC_METHOD_DKIM] = "dkim"};
+	    [ARC_METHOD_DMARC] = "dmarc", [ARC_METHOD_SPF] = "spf", [ARC_METHOD_DKIM] = "dkim"};
 	for (enum arc_method method = ARC_METHOD_DMARC; method <= ARC_METHOD_DKIM; method++) {
 		if (slice_equal_nocase(word, slice_from(methods[method]))) {
 			*method_r = method;
@@ -125,8 +125,8 @@ static bool method_parse(struct slice word, enum arc_method *method_r)
 	return false;
 }
 
-/* How well a property says which domain the method's result is about; 0: not at all. Of a signature d= does, and i= where
- * there is no d=. */
+/* How well a property says which domain the method's result is about; 0: not at all. Of a signature d= does, and i=
+ * where there is no d=. */
 static int names_domain(enum arc_method method, struct slice ptype, struct slice property)
 {
 	static const struct {
@@ -134,9 +134,9 @@ static int names_domain(enum arc_method method, struct slice ptype, struct slice
 		const char *ptype, *property;
 		int rank;
 	} rows[] = {
-		{ARC_METHOD_DMARC, "header", "from", 2}, {ARC_METHOD_SPF, "smtp", "mailfrom", 2},
-		{ARC_METHOD_SPF, "smtp", "mfrom", 2},    {ARC_METHOD_DKIM, "header", "d", 2},
-		{ARC_METHOD_DKIM, "header", "i", 1},
+	    {ARC_METHOD_DMARC, "header", "from", 2}, {ARC_METHOD_SPF, "smtp", "mailfrom", 2},
+	    {ARC_METHOD_SPF, "smtp", "mfrom", 2},    {ARC_METHOD_DKIM, "header", "d", 2},
+	    {ARC_METHOD_DKIM, "header", "i", 1},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		if (rows[i].method == method && slice_equal_nocase(ptype, slice_from(rows[i].ptype)) &&

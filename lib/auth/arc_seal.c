@@ -6,11 +6,36 @@ enum {
 };
 
 static const char *const signed_names[] = {
-	"From", "Sender", "Reply-To", "Subject", "Date", "Message-ID", "To", "Cc", "In-Reply-To", "References",
-	"MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Content-ID", "Content-Description", "Resent-Date",
-	"Resent-From", "Resent-Sender", "Resent-To", "Resent-Cc", "Resent-Message-ID", "List-Id", "List-Help",
-	"List-Unsubscribe", "List-Unsubscribe-Post", "List-Subscribe", "List-Post", "List-Owner", "List-Archive",
-	"DKIM-Signature",
+    "From",
+    "Sender",
+    "Reply-To",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "To",
+    "Cc",
+    "In-Reply-To",
+    "References",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+    "Content-ID",
+    "Content-Description",
+    "Resent-Date",
+    "Resent-From",
+    "Resent-Sender",
+    "Resent-To",
+    "Resent-Cc",
+    "Resent-Message-ID",
+    "List-Id",
+    "List-Help",
+    "List-Unsubscribe",
+    "List-Unsubscribe-Post",
+    "List-Subscribe",
+    "List-Post",
+    "List-Owner",
+    "List-Archive",
+    "DKIM-Signature",
 };
 
 const char *arc_seal_names(struct arena *arena, const struct headers *headers)
@@ -56,7 +81,7 @@ static const char *message_value(struct arena *arena, const struct arc_seal_requ
                                  const char *b)
 {
 	const char *digest =
-		dkim_base64_encode(arena, (struct slice){(const char *)request->body_digest, CANON_DIGEST_SIZE});
+	    dkim_base64_encode(arena, (struct slice){(const char *)request->body_digest, CANON_DIGEST_SIZE});
 	return arena_printf(arena, "a=%s;\n\tb=%s;\n\tbh=%s; c=relaxed/relaxed;\n\td=%s;\n\th=%s; i=%u; s=%s; t=%llu",
 	                    dkim_algorithm_name(dkim_private_key_algorithm(request->key)), b, digest, request->domain,
 	                    request->names, instance, request->selector, (unsigned long long)request->now);

@@ -15,8 +15,8 @@ struct arc_seal_request {
 	const struct dkim_private_key *key;
 	const char *names; /* h=, as arc_seal_names() gives it */
 	uint64_t now;      /* t= */
-	size_t line;       /* b= in lines of so many bytes (the seal is over its folds); 0: in one, as the sealers' test suite
-	                      has it */
+	size_t line; /* b= in lines of so many bytes (the seal is over its folds); 0: in one, as the sealers' test suite
+	                has it */
 };
 
 enum { ARC_SEAL_LINE = 72 };
@@ -31,16 +31,17 @@ enum arc_seal_result {
 
 struct arc_seal {
 	unsigned instance;
-	const char *values[ARC_FIELD_COUNT]; /* without the leading space, folds as LF + tab; order of insertion from the top:
-	                                        ARC_SEAL, ARC_MESSAGE_SIGNATURE, ARC_RESULTS */
+	const char *values[ARC_FIELD_COUNT]; /* without the leading space, folds as LF + tab; order of insertion from the
+	                                        top: ARC_SEAL, ARC_MESSAGE_SIGNATURE, ARC_RESULTS */
 };
 
 /* The message signature is relaxed/relaxed. cv=fail: the seal is over its own set alone (5.1.2). Thread-safe. */
-enum arc_seal_result arc_seal_make(struct arena *arena, const struct arc_seal_request *request, struct arc_seal *seal_r);
+enum arc_seal_result arc_seal_make(struct arena *arena, const struct arc_seal_request *request,
+                                   struct arc_seal *seal_r);
 
 /* Which fields to sign: those of RFC 6376 5.4.1 and DKIM-Signature, as often as they are there, From once more, so that
- * none can be added. Never Authentication-Results, which the next hop may remove, nor ARC fields, nor what is written on
- * the way (Received, Return-Path). */
+ * none can be added. Never Authentication-Results, which the next hop may remove, nor ARC fields, nor what is written
+ * on the way (Received, Return-Path). */
 const char *arc_seal_names(struct arena *arena, const struct headers *headers);
 
 #endif

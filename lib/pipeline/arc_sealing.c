@@ -100,16 +100,16 @@ static const char *seal_with(struct session *session, const struct keystore_key 
 		headers.items[i].value = dkim_sign_by_sendmail(session->arena, headers.items[i].name, headers.items[i].value);
 	}
 	struct arc_seal_request request = {
-		.headers = &headers,
-		.body_digest = session->inspection.body_digest,
-		.cv = chain_cv(&session->inspection.arc),
-		.results = session->authres,
-		.domain = key->name.domain,
-		.selector = key->name.selector,
-		.key = key->key,
-		.names = arc_seal_names(session->arena, &headers),
-		.now = session->now,
-		.line = ARC_SEAL_LINE,
+	    .headers = &headers,
+	    .body_digest = session->inspection.body_digest,
+	    .cv = chain_cv(&session->inspection.arc),
+	    .results = session->authres,
+	    .domain = key->name.domain,
+	    .selector = key->name.selector,
+	    .key = key->key,
+	    .names = arc_seal_names(session->arena, &headers),
+	    .now = session->now,
+	    .line = ARC_SEAL_LINE,
 	};
 	enum arc_seal_result result = arc_seal_make(session->arena, &request, &seal);
 	if (result == ARC_SEAL_MADE) {
@@ -144,7 +144,8 @@ enum stage_progress arc_sealing_end(struct session *session, const struct arc_se
 		return STAGE_PENDING;
 	}
 	const struct arc_verdict *arc = &session->inspection.arc;
-	bool due = session->message_status == MESSAGE_OK && goes_on(session) && arc->result != AUTH_TEMPERROR && !arc->ended;
+	bool due =
+	    session->message_status == MESSAGE_OK && goes_on(session) && arc->result != AUTH_TEMPERROR && !arc->ended;
 	*problem_r = due ? seal(session, settings) : NULL;
 	return STAGE_DONE;
 }

@@ -9,8 +9,8 @@
 /* Is a set wanted, so that the worker is to hash the body? */
 bool arc_sealing_wanted(const struct session *session, const struct arc_settings *settings);
 
-/* The key that seals: the one that seal_selector names (not a retired one); else the active RSA key of seal_domain, which
- * every verifier knows, or its other one. NULL with *problem_r. Lives as long as keys. */
+/* The key that seals: the one that seal_selector names (not a retired one); else the active RSA key of seal_domain,
+ * which every verifier knows, or its other one. NULL with *problem_r. Lives as long as keys. */
 const struct keystore_key *arc_sealing_key(struct arena *arena, const struct keys *keys,
                                            const struct arc_settings *settings, const char **problem_r);
 

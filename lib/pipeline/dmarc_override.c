@@ -119,10 +119,11 @@ static enum override_answer sealer_saw(const struct arc_set *set, const char *au
 	bool dmarc = false;
 	for (size_t i = 0; i < set->result_count; i++) {
 		const struct arc_result *result = &set->results[i];
-		if (result->method == ARC_METHOD_DMARC && (result->result != AUTH_PASS || strcmp(result->domain, author_domain) != 0)) {
+		bool good = result->result == AUTH_PASS && strcmp(result->domain, author_domain) == 0;
+		if (!good && result->method == ARC_METHOD_DMARC) {
 			return OVERRIDE_NONE;
 		}
-		if (result->result != AUTH_PASS || strcmp(result->domain, author_domain) != 0) {
+		if (!good) {
 			continue;
 		}
 		dmarc = dmarc || result->method == ARC_METHOD_DMARC;
@@ -150,8 +151,8 @@ static enum override_answer check_sealers(const struct override_request *request
 		const struct arc_set *set = &arc->sets[i - 1];
 		const char *what = NULL;
 		if (sealer_saw(set, request->author_domain, &what) == OVERRIDE_FOUND) {
-			*comment_r = arena_printf(arena, "arc=pass as[%u].d=%s as[%u].s=%s: %s=pass there", set->instance, set->domain,
-			                          set->instance, set->selector, what);
+			*comment_r = arena_printf(arena, "arc=pass as[%u].d=%s as[%u].s=%s: %s=pass there", set->instance,
+			                          set->domain, set->instance, set->selector, what);
 			return OVERRIDE_FOUND;
 		}
 	}

@@ -75,7 +75,7 @@ static size_t count_trusted(const struct arc_verdict *arc, const struct arc_sett
 {
 	size_t trusted = 0;
 	bool sound = arc->result == AUTH_PASS || arc->result == AUTH_TEMPERROR;
-	while (sound && trusted < arc->count && is_trusted(settings, &arc->sets[arc->count - 1 - trusted])) {
+	for (size_t i = arc->count; sound && i > 0 && is_trusted(settings, &arc->sets[i - 1]); i--) {
 		trusted++;
 	}
 	return trusted;

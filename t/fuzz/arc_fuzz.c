@@ -73,18 +73,18 @@ static void seal_and_verify(struct arena *arena, const struct headers *headers, 
 	struct arc_verdict again;
 	canon_body(body, CANON_RELAXED, UINT64_MAX, digest);
 	struct arc_seal_request request = {
-		.headers = headers,
-		.body_digest = digest,
-		.cv = verdict->result == AUTH_NONE   ? ARC_CV_NONE
+	    .headers = headers,
+	    .body_digest = digest,
+	    .cv = verdict->result == AUTH_NONE   ? ARC_CV_NONE
 	          : verdict->result == AUTH_PASS ? ARC_CV_PASS
 	                                         : ARC_CV_FAIL,
-		.results = "gate.example;\tspf=none smtp.helo=a",
-		.domain = "gate.example",
-		.selector = "s",
-		.key = key,
-		.names = arc_seal_names(arena, headers),
-		.now = NOW,
-		.line = ARC_SEAL_LINE,
+	    .results = "gate.example;\tspf=none smtp.helo=a",
+	    .domain = "gate.example",
+	    .selector = "s",
+	    .key = key,
+	    .names = arc_seal_names(arena, headers),
+	    .now = NOW,
+	    .line = ARC_SEAL_LINE,
 	};
 	enum arc_seal_result result = arc_seal_make(arena, &request, &seal);
 	require(result != ARC_SEAL_ERROR && result != ARC_SEAL_UNFIT);

@@ -22,7 +22,7 @@ static struct parsed parse(struct arena *arena, struct slice text)
 	struct parsed parsed = {.headers = {.count = 0}};
 	struct header_limits limits = {.max_count = 1000, .max_bytes = 1 << 20};
 	struct message_settings settings = {
-		.memory_max = 1 << 24, .size_max = 1 << 24, .spool_dir = "/tmp", .headers = limits};
+	    .memory_max = 1 << 24, .size_max = 1 << 24, .spool_dir = "/tmp", .headers = limits};
 	struct message *message = message_create(arena, &settings);
 	if (message_load(message, text) == MESSAGE_OK) {
 		size_t size = (size_t)message_size(message);
@@ -36,7 +36,8 @@ static struct parsed parse(struct arena *arena, struct slice text)
 	return parsed;
 }
 
-static void fetch_keys(struct arena *arena, const struct headers *headers, const json_t *records, struct arc_keys *keys_r)
+static void fetch_keys(struct arena *arena, const struct headers *headers, const json_t *records,
+                       struct arc_keys *keys_r)
 {
 	arc_keys_collect(arena, headers, keys_r);
 	for (size_t i = 0; i < keys_r->count; i++) {
@@ -137,17 +138,17 @@ static void check_sealing(struct arena *arena, const json_t *scenario, const jso
 	uint8_t digest[CANON_DIGEST_SIZE];
 	canon_body(parsed.body, CANON_RELAXED, UINT64_MAX, digest);
 	struct arc_seal_request request = {
-		.headers = &parsed.headers,
-		.body_digest = digest,
-		.cv = results_say(results, "; arc=pass")   ? ARC_CV_PASS
+	    .headers = &parsed.headers,
+	    .body_digest = digest,
+	    .cv = results_say(results, "; arc=pass")   ? ARC_CV_PASS
 	          : results_say(results, "; arc=fail") ? ARC_CV_FAIL
-	                                             : ARC_CV_NONE,
-		.results = results,
-		.domain = text_of(scenario, "domain"),
-		.selector = text_of(scenario, "sel"),
-		.key = key,
-		.names = text_of(test, "sig_headers"),
-		.now = (uint64_t)json_integer_value(json_object_get(test, "t")),
+	                                               : ARC_CV_NONE,
+	    .results = results,
+	    .domain = text_of(scenario, "domain"),
+	    .selector = text_of(scenario, "sel"),
+	    .key = key,
+	    .names = text_of(test, "sig_headers"),
+	    .now = (uint64_t)json_integer_value(json_object_get(test, "t")),
 	};
 	struct arc_seal seal = {.instance = 0};
 	enum arc_seal_result result = key == NULL ? ARC_SEAL_ERROR : arc_seal_make(arena, &request, &seal);
@@ -221,7 +222,8 @@ static void check_world(struct arena *arena, const char *path)
 	ok(verdict.result == AUTH_PASS && verdict.count > 0 && verdict.from_signed, "%s: %s, %zu sets, oldest pass %u%s%s",
 	   path, auth_result_name(verdict.result), verdict.count, verdict.oldest_pass, verdict.problem == NULL ? "" : ": ",
 	   verdict.problem == NULL ? "" : verdict.problem);
-	ok(verdict.count > 0 && verdict.sets[verdict.count - 1].result_count > 0, "%s: the newest set's results are read", path);
+	ok(verdict.count > 0 && verdict.sets[verdict.count - 1].result_count > 0, "%s: the newest set's results are read",
+	   path);
 	json_decref(records);
 	free(bytes);
 }

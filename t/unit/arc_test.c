@@ -51,7 +51,8 @@ static void mail_put(struct mail *mail, const char *name, const char *value, boo
 	mail->headers = all;
 }
 
-static enum arc_seal_result mail_seal(struct mail *mail, enum arc_cv cv, const char *domain, struct dkim_private_key *key)
+static enum arc_seal_result mail_seal(struct mail *mail, enum arc_cv cv, const char *domain,
+                                      struct dkim_private_key *key)
 {
 	uint8_t digest[CANON_DIGEST_SIZE];
 	struct arc_seal seal;
@@ -167,7 +168,8 @@ static void test_ends(void)
 {
 	struct mail mail = chain_of(1);
 	mail.body = "Goodbye.\r\n";
-	is_int(mail_seal(&mail, ARC_CV_FAIL, "d2.example", ed25519), ARC_SEAL_MADE, "a broken chain is sealed with cv=fail");
+	is_int(mail_seal(&mail, ARC_CV_FAIL, "d2.example", ed25519), ARC_SEAL_MADE,
+	       "a broken chain is sealed with cv=fail");
 	struct arc_verdict verdict = verify(&mail);
 	fails(verdict, "the newest seal says cv=fail", "it is over");
 	ok(verdict.ended && verdict.count == 2 && verdict.sets[1].cv == ARC_CV_FAIL, "and shows its sets");
@@ -192,10 +194,10 @@ static void test_key_status(void)
 		enum auth_result result;
 		const char *problem;
 	} rows[] = {
-		{DKIM_KEY_TEMPORARY, AUTH_TEMPERROR, "the key could not be fetched"},
-		{DKIM_KEY_ABSENT, AUTH_FAIL, "there is no key"},
-		{DKIM_KEY_TOO_LONG, AUTH_FAIL, "the key record is too long"},
-		{DKIM_KEY_AMBIGUOUS, AUTH_FAIL, "there is more than one key record"},
+	    {DKIM_KEY_TEMPORARY, AUTH_TEMPERROR, "the key could not be fetched"},
+	    {DKIM_KEY_ABSENT, AUTH_FAIL, "there is no key"},
+	    {DKIM_KEY_TOO_LONG, AUTH_FAIL, "the key record is too long"},
+	    {DKIM_KEY_AMBIGUOUS, AUTH_FAIL, "there is more than one key record"},
 	};
 	struct mail mail = chain_of(2);
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -213,7 +215,8 @@ static void test_key_status(void)
 	keys_for(&mail, &keys);
 	keys.items[0].status = keys.items[1].status = DKIM_KEY_TEMPORARY;
 	mail.body = "Goodbye.\r\n";
-	fails(verify_with(&mail, &keys), "the body was changed", "what is broken whatever the keys are is no matter of DNS");
+	fails(verify_with(&mail, &keys), "the body was changed",
+	      "what is broken whatever the keys are is no matter of DNS");
 }
 
 static const char ed25519_public[] = "Q+yBjNdgpKjB6qrq8Wvp7a/JDRcAFIUS3Y//xXXDAfk=";
@@ -223,19 +226,19 @@ static void test_key_records(void)
 	static const struct {
 		const char *text, *problem; /* %s: the key; NULL: it is good */
 	} rows[] = {
-		{"v=DKIM1; k=ed25519; p=%s", NULL},
-		{"k=ed25519; p=%s; s=email; h=sha256:sha1; t=y:s; n=note; foo=bar", NULL},
-		{"k=ed25519; s=x:*; p=%s;", NULL},
-		{"k=ed25519; p=", "the key is revoked"},
-		{"p=%s", "the key is of another type than a= says"},
-		{"k=rsa; p=%s", "the key is of another type than a= says"},
-		{"k=ed25519; p=%s; s=other", "the key is not for mail"},
-		{"k=ed25519; p=%s; h=sha1", "the key is not for sha256"},
-		{"k=ed25519; v=DKIM1; p=%s", "the key record is malformed"},
-		{"v=DKIM2; k=ed25519; p=%s", "the key record is malformed"},
-		{"k=ed25519; p=%s; p=%s", "the key record is malformed"},
-		{"k=ed25519; p=%sAAAA", "the key cannot be read"},
-		{"k=ed25519; p=!", "the key cannot be read"},
+	    {"v=DKIM1; k=ed25519; p=%s", NULL},
+	    {"k=ed25519; p=%s; s=email; h=sha256:sha1; t=y:s; n=note; foo=bar", NULL},
+	    {"k=ed25519; s=x:*; p=%s;", NULL},
+	    {"k=ed25519; p=", "the key is revoked"},
+	    {"p=%s", "the key is of another type than a= says"},
+	    {"k=rsa; p=%s", "the key is of another type than a= says"},
+	    {"k=ed25519; p=%s; s=other", "the key is not for mail"},
+	    {"k=ed25519; p=%s; h=sha1", "the key is not for sha256"},
+	    {"k=ed25519; v=DKIM1; p=%s", "the key record is malformed"},
+	    {"v=DKIM2; k=ed25519; p=%s", "the key record is malformed"},
+	    {"k=ed25519; p=%s; p=%s", "the key record is malformed"},
+	    {"k=ed25519; p=%sAAAA", "the key cannot be read"},
+	    {"k=ed25519; p=!", "the key cannot be read"},
 	};
 	struct mail mail = chain_of(1);
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -333,33 +336,33 @@ static void test_tags(void)
 		const char *message, *seal, *names;
 		const char *problem; /* NULL: pass */
 	} rows[] = {
-		{C, A "; cv=none", "from:subject", NULL},
-		{C "; l=8", A "; cv=none", "from", NULL},
-		{C "; l=7", A "; cv=none", "from", "l= leaves a part of the body unsigned"},
-		{C "; l=x", A "; cv=none", "from", "l= is no number"},
-		{C "; x=1700000001; t=1", A "; cv=none", "from", NULL},
-		{C "; x=1699999999", A "; cv=none", "from", "it has expired"},
-		{C "; x=1800000000; t=1900000000", A "; cv=none", "from", "it has expired"},
-		{C "; x=soon", A "; cv=none", "from", "x= is no time"},
-		{C "; t=1900000000", A "; cv=none; t=1900000000", "from", NULL},
-		{C "; q=dns/txt", A "; cv=none", "from", NULL},
-		{C "; q=x:DNS/TXT", A "; cv=none", "from", NULL},
-		{C "; q=http", A "; cv=none", "from", "q= is not known"},
-		{C "; v=1; z=x", A "; cv=none; x=1; q=http; l=0; c=foo", "from", NULL},
-		{C, A "; cv=none; h=from", "from", "ARC-Seal i=1: it has h="},
-		{C, A "; cv=none; h=", "from", "ARC-Seal i=1: it has h="},
-		{C, A "; cv=None", "from", "does not say cv=none"},
-		{C, A "; cv=pass", "from", "does not say cv=none"},
-		{C, A, "from", "does not say cv=none"},
-		{C, A "; cv=none; t=", "from", "t= is no time"},
-		{C, "a=rsa-sha1; cv=none", "from", "ARC-Seal i=1: the algorithm is not accepted"},
-		{"a=rsa-sha1; c=relaxed/relaxed", A "; cv=none", "from", "Signature i=1: the algorithm is not accepted"},
-		{C, "a=rsa-sha256; cv=none", "from", "of another type"},
-		{C, A "; cv=none", "from: ARC-SEAL :subject", "h= names ARC-Seal"},
-		{A "; c=relaxed/relaxed/x", A "; cv=none", "from", "c= is not known"},
-		{A "; c=Relaxed/relaxed", A "; cv=none", "from", "c= is not known"},
-		{C "; a=ed25519-sha256", A "; cv=none", "from", "the tags are malformed"},
-		{C ";; y=1", A "; cv=none", "from", "the tags are malformed"},
+	    {C, A "; cv=none", "from:subject", NULL},
+	    {C "; l=8", A "; cv=none", "from", NULL},
+	    {C "; l=7", A "; cv=none", "from", "l= leaves a part of the body unsigned"},
+	    {C "; l=x", A "; cv=none", "from", "l= is no number"},
+	    {C "; x=1700000001; t=1", A "; cv=none", "from", NULL},
+	    {C "; x=1699999999", A "; cv=none", "from", "it has expired"},
+	    {C "; x=1800000000; t=1900000000", A "; cv=none", "from", "it has expired"},
+	    {C "; x=soon", A "; cv=none", "from", "x= is no time"},
+	    {C "; t=1900000000", A "; cv=none; t=1900000000", "from", NULL},
+	    {C "; q=dns/txt", A "; cv=none", "from", NULL},
+	    {C "; q=x:DNS/TXT", A "; cv=none", "from", NULL},
+	    {C "; q=http", A "; cv=none", "from", "q= is not known"},
+	    {C "; v=1; z=x", A "; cv=none; x=1; q=http; l=0; c=foo", "from", NULL},
+	    {C, A "; cv=none; h=from", "from", "ARC-Seal i=1: it has h="},
+	    {C, A "; cv=none; h=", "from", "ARC-Seal i=1: it has h="},
+	    {C, A "; cv=None", "from", "does not say cv=none"},
+	    {C, A "; cv=pass", "from", "does not say cv=none"},
+	    {C, A, "from", "does not say cv=none"},
+	    {C, A "; cv=none; t=", "from", "t= is no time"},
+	    {C, "a=rsa-sha1; cv=none", "from", "ARC-Seal i=1: the algorithm is not accepted"},
+	    {"a=rsa-sha1; c=relaxed/relaxed", A "; cv=none", "from", "Signature i=1: the algorithm is not accepted"},
+	    {C, "a=rsa-sha256; cv=none", "from", "of another type"},
+	    {C, A "; cv=none", "from: ARC-SEAL :subject", "h= names ARC-Seal"},
+	    {A "; c=relaxed/relaxed/x", A "; cv=none", "from", "c= is not known"},
+	    {A "; c=Relaxed/relaxed", A "; cv=none", "from", "c= is not known"},
+	    {C "; a=ed25519-sha256", A "; cv=none", "from", "the tags are malformed"},
+	    {C ";; y=1", A "; cv=none", "from", "the tags are malformed"},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct mail mail = hand_made(rows[i].message, rows[i].seal, rows[i].names);
@@ -397,20 +400,20 @@ static void test_instances(void)
 		unsigned instance;
 		const char *payload;
 	} rows[] = {
-		{" i=1; mx.example; none", 1, " mx.example; none"},
-		{"i=50;", 50, ""},
-		{" (a(b)\\)) i (c) =\r\n\t07 (d) ;x", 7, "x"},
-		{"i=0;x", 0, NULL},
-		{"i=51;x", 0, NULL},
-		{"i=001;x", 0, NULL},
-		{"i=1 x;y", 0, NULL},
-		{"i=;x", 0, NULL},
-		{"i=1", 0, NULL},
-		{"I=1;x", 0, NULL},
-		{"mx.example; i=1;", 0, NULL},
-		{"(i=1;x", 0, NULL},
-		{"(\\", 0, NULL},
-		{"", 0, NULL},
+	    {" i=1; mx.example; none", 1, " mx.example; none"},
+	    {"i=50;", 50, ""},
+	    {" (a(b)\\)) i (c) =\r\n\t07 (d) ;x", 7, "x"},
+	    {"i=0;x", 0, NULL},
+	    {"i=51;x", 0, NULL},
+	    {"i=001;x", 0, NULL},
+	    {"i=1 x;y", 0, NULL},
+	    {"i=;x", 0, NULL},
+	    {"i=1", 0, NULL},
+	    {"I=1;x", 0, NULL},
+	    {"mx.example; i=1;", 0, NULL},
+	    {"(i=1;x", 0, NULL},
+	    {"(\\", 0, NULL},
+	    {"", 0, NULL},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		size_t n = strlen(rows[i].value);
@@ -430,39 +433,43 @@ static void test_results(void)
 		const char *payload;
 		const char *expected; /* "method=result domain ..." */
 	} rows[] = {
-		{" mx.example; none", ""},
-		{" mx.example 1; dmarc=pass header.from=a.example", "dmarc=pass a.example "},
-		{" mx.google.com;\r\n dkim=pass header.i=@A.example header.s=s header.b=jq/+=;\r\n spf=pass (google.com: domain of "
-		 "x@b.example designates 192.0.2.1) smtp.mailfrom=x@b.example;\r\n dmarc=fail (p=NONE dis=NONE) header.from=a.example",
-		 "dkim=pass a.example spf=pass b.example dmarc=fail a.example "},
-		{"i=1; mx.microsoft.com 1; spf=pass (sender ip is 192.0.2.1) smtp.rcpttodomain=c.example smtp.mailfrom=b.example; "
-		 "dmarc=pass (p=none) action=none header.from=a.example; arc=none",
-		 ""},
-		{" mx.microsoft.com 1; spf=pass (sender ip is 192.0.2.1) smtp.rcpttodomain=c.example smtp.mailfrom=b.example; "
-		 "dmarc=pass (p=none) action=none header.from=a.example; arc=none",
-		 "spf=pass b.example dmarc=pass a.example "},
-		{" mx; spf=pass smtp.mailfrom=\"x y;z\"@b.example", "spf=pass b.example "},
-		{" mx; spf=pass smtp.mfrom=\"x@b.example\"", "spf=pass b.example "},
-		{" mx; DKIM/1=Pass reason=\"a;b\\\"c\" Header.D=a.example header.i=x@a.example", "dkim=pass a.example "},
-		{" mx; dkim=pass header.d=a.example header.i=@sub.a.example", "dkim=pass a.example "},
-		{" mx; dkim=pass header.i=@sub.a.example header.d=a.example", "dkim=pass a.example "},
-		{" mx; dkim=pass header.i=@a.example header.d=a..example", ""},
-		{" mx; dkim=pass header.i=@a.example header.i=@b.example", ""},
-		{" mx; dmarc=pass header.from=- header.from=a.example", ""},
-		{" mx; dmarc=pass header.from=a.example header.from=\"\"", ""},
-		{" mx; dmarc=pass header.from=a.example header.from=b.example", ""},
-		{" mx; dmarc=pass (header.from=b.example) header.from=a.example;", "dmarc=pass a.example "},
-		{" mx; dmarc=passed header.from=a.example", ""},
-		{" mx; dmarc=pass smtp.from=a.example", ""},
-		{" mx; dmarc=pass header.from=a.example; dmarc", ""},
-		{" mx; dmarc=pass header.from=a.example; x=(", ""},
-		{" mx; dmarc=pass header.from=\"a.example", ""},
-		{" mx x; dmarc=pass header.from=a.example", ""},
-		{"; dmarc=pass header.from=a.example", ""},
-		{"", ""},
-		{" mx; spf=pass smtp.mailfrom=a.example; spf=pass smtp.mailfrom=a.example; spf=pass smtp.mailfrom=a.example; spf=pass "
-		 "smtp.mailfrom=a.example; spf=pass smtp.mailfrom=a.example",
-		 ""},
+	    {" mx.example; none", ""},
+	    {" mx.example 1; dmarc=pass header.from=a.example", "dmarc=pass a.example "},
+	    {" mx.google.com;\r\n dkim=pass header.i=@A.example header.s=s header.b=jq/+=;\r\n spf=pass (google.com: "
+	     "domain of "
+	     "x@b.example designates 192.0.2.1) smtp.mailfrom=x@b.example;\r\n dmarc=fail (p=NONE dis=NONE) "
+	     "header.from=a.example",
+	     "dkim=pass a.example spf=pass b.example dmarc=fail a.example "},
+	    {"i=1; mx.microsoft.com 1; spf=pass (sender ip is 192.0.2.1) smtp.rcpttodomain=c.example "
+	     "smtp.mailfrom=b.example; "
+	     "dmarc=pass (p=none) action=none header.from=a.example; arc=none",
+	     ""},
+	    {" mx.microsoft.com 1; spf=pass (sender ip is 192.0.2.1) smtp.rcpttodomain=c.example smtp.mailfrom=b.example; "
+	     "dmarc=pass (p=none) action=none header.from=a.example; arc=none",
+	     "spf=pass b.example dmarc=pass a.example "},
+	    {" mx; spf=pass smtp.mailfrom=\"x y;z\"@b.example", "spf=pass b.example "},
+	    {" mx; spf=pass smtp.mfrom=\"x@b.example\"", "spf=pass b.example "},
+	    {" mx; DKIM/1=Pass reason=\"a;b\\\"c\" Header.D=a.example header.i=x@a.example", "dkim=pass a.example "},
+	    {" mx; dkim=pass header.d=a.example header.i=@sub.a.example", "dkim=pass a.example "},
+	    {" mx; dkim=pass header.i=@sub.a.example header.d=a.example", "dkim=pass a.example "},
+	    {" mx; dkim=pass header.i=@a.example header.d=a..example", ""},
+	    {" mx; dkim=pass header.i=@a.example header.i=@b.example", ""},
+	    {" mx; dmarc=pass header.from=- header.from=a.example", ""},
+	    {" mx; dmarc=pass header.from=a.example header.from=\"\"", ""},
+	    {" mx; dmarc=pass header.from=a.example header.from=b.example", ""},
+	    {" mx; dmarc=pass (header.from=b.example) header.from=a.example;", "dmarc=pass a.example "},
+	    {" mx; dmarc=passed header.from=a.example", ""},
+	    {" mx; dmarc=pass smtp.from=a.example", ""},
+	    {" mx; dmarc=pass header.from=a.example; dmarc", ""},
+	    {" mx; dmarc=pass header.from=a.example; x=(", ""},
+	    {" mx; dmarc=pass header.from=\"a.example", ""},
+	    {" mx x; dmarc=pass header.from=a.example", ""},
+	    {"; dmarc=pass header.from=a.example", ""},
+	    {"", ""},
+	    {" mx; spf=pass smtp.mailfrom=a.example; spf=pass smtp.mailfrom=a.example; spf=pass smtp.mailfrom=a.example; "
+	     "spf=pass "
+	     "smtp.mailfrom=a.example; spf=pass smtp.mailfrom=a.example",
+	     ""},
 	};
 	static const char *const methods[] = {"dmarc", "spf", "dkim"};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
