@@ -229,18 +229,23 @@ static void test_largest(void)
 	struct inspect_request request = {.keys = &keys, .arc_keys = &arc_keys};
 	struct inspect_request out;
 	memset(text, 'x', 3999);
-	const char *name = slice_dup(arena, (struct slice){text, 200 + sizeof "._domainkey." + DOMAIN_MAX});
+	const char *domain = slice_dup(arena, (struct slice){text, DOMAIN_MAX});
+	const char *name = slice_dup(arena, (struct slice){text, DOMAIN_MAX + sizeof "._domainkey." + DOMAIN_MAX});
+	for (size_t i = 0; i < keys.count; i++) {
+		keys.items[i] = (struct dkim_key){
+		    .domain = domain, .selector = domain, .status = DKIM_KEY_FOUND, .text = {text, DKIM_MAX_KEY}};
+	}
 	for (size_t i = 0; i < ARC_MAX_KEYS; i++) {
 		size_t len = ARC_MAX_KEYS_TEXT / ARC_MAX_KEYS;
 		len = len < DKIM_MAX_KEY ? len : DKIM_MAX_KEY;
 		arc_keys.items[i] = (struct dkim_key){.name = name, .status = DKIM_KEY_FOUND, .text = {text, len}};
 	}
-	for (size_t i = 0; i < keys.count; i++) {
-		keys.items[i] =
-		    (struct dkim_key){.domain = text, .selector = text, .status = DKIM_KEY_FOUND, .text = {text, DKIM_MAX_KEY}};
-	}
 	size_t n = wire_put_request(&request, packet);
 	ok(n > 0 && get_request(packet, n, &out), "the largest request fits: %zu bytes", n);
+	keys.count = 1;
+	keys.items[0].domain = text;
+	n = wire_put_request(&request, packet);
+	ok(n > 0 && get_request(packet, n, &out), "one with a text that is too long");
 	is_int((long long)strlen(out.keys->items[0].domain), WIRE_TEXT_MAX, "long texts are cut");
 	int pair[2];
 	int fd = -1;
