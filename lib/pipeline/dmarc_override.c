@@ -144,7 +144,7 @@ static enum override_answer check_sealers(const struct override_request *request
 		*comment_r = arena_printf(arena, "arc=temperror as[%u].d=%s", newest->instance, newest->domain);
 		return OVERRIDE_UNDECIDED;
 	}
-	if (arc->result != AUTH_PASS || !arc->from_signed) {
+	if (arc->result != AUTH_PASS || !arc->from_signed || request->headers->truncated) {
 		return OVERRIDE_NONE;
 	}
 	for (size_t i = arc->count; i > arc->count - request->arc_trusted; i--) {

@@ -358,7 +358,6 @@ static void sign_message(struct signing *signing)
 	case AUTHOR_NO_DOMAIN:
 	case AUTHOR_MANY_FROM:
 	case AUTHOR_MALFORMED:
-	case AUTHOR_NO_DOMAIN:
 		sign_unusable(signing, &authors);
 		break;
 	}
