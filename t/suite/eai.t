@@ -42,10 +42,10 @@ for my $form ("b${umlaut}\xe2\x80\x8dcher.example", "\xe2\x98\x83.example", "\xd
     'xn--bcher-kva.' . "xn--${umlaut}", 'a' x 64 . ".b$umlaut", ($umlaut x 70) . '.example', "bucher.example\xef\xbc\x8f$umlaut", "[b$umlaut]") {
     my $got = author("m${umlaut}ller\@$form");
     my $code = $form =~ /^\[/ ? 'dmarc.from_unusable' : 'dmarc.from_malformed'; # a literal is no domain to show
-    is_deeply([ $got->{dmarc}{result}, $got->{findings}[0]{code} ], [ 'permerror', $code ], 'no domain: ' . $form =~ s/[^ -~]/?/gr);
+    is_deeply([ $got->{dmarc}{result}, (grep { /^dmarc/ } map { $_->{code} } @{ $got->{findings} })[0] ], [ 'permerror', $code ], 'no domain: ' . $form =~ s/[^ -~]/?/gr);
 }
 is(author("a\@b${umlaut}cher.example, b\@xn--bcher-kva.example")->{dmarc}{result}, 'fail', 'two ways to write it in one field are one domain');
-is(author("a\@b${umlaut}cher.example, b\@bucher.example")->{findings}[0]{code}, 'dmarc.from_many', 'two domains are two');
+is((grep { $_->{code} eq 'dmarc.from_many' } @{ author("a\@b${umlaut}cher.example, b\@bucher.example")->{findings} }), 1, 'two domains are two');
 
 # Passing: by SPF, and by DKIM however its domain is written.
 my $text = (message(from => "M${umlaut}ller <m${umlaut}ller\@b${umlaut}cher.example>", body => "Gr${umlaut}n\n"))[1];

@@ -270,7 +270,7 @@ my $arc_zone = write_file(work_dir() . '/arczone', read_file($zone) . "s1._domai
 my $slow_zone = write_file(work_dir() . '/slowzone', read_file($zone) . "\$SERVFAIL s1._domainkey.sealer.example\n");
 
 sub forwarded ($conf, $of_zone, $file) {
-    return decode_json(run_ok($mailreeve, 'explain', '--json', '--config', $conf, '--dns-zone', $of_zone, '--client', '203.0.113.9', '--helo', 'fwd.example',
+    return decode_json(run_ok($mailreeve, 'explain', '--json', '--config', $conf, '--dns-zone', $of_zone, '--client', '203.0.113.9', '--helo', 'fwd.test',
         '--from', 'list@fwd.test', '--rcpt', 'b@dst.example', $file));
 }
 my $untrusted = forwarded($config, $arc_zone, $chained);
