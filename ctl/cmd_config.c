@@ -1,5 +1,10 @@
 /* mailreeve config check|show|sample */
 #include "ctl/command.h"
+#include "ctl/key.h"
+#include "lib/pipeline/arc_sealing.h"
+#include "lib/pipeline/dmarc_override.h"
+#include "lib/pipeline/stage_list.h"
+#include "lib/pipeline/stage_sign.h"
 #include "lib/pipeline/stage_virus.h"
 #include "lib/pipeline/stages.h"
 #include "lib/policy/config.h"
@@ -107,6 +112,32 @@ static void warn_databases(const struct config *config)
 	}
 }
 
+static void warn_exempt(const struct config *config)
+{
+	for (size_t i = 0; i < stages_count; i++) {
+		if (strcmp(stages[i]->section.name, "dmarc") == 0) {
+			const struct dmarc_settings *dmarc = config_settings(config, SECTION_FIRST_STAGE + i);
+			for (const char *const *domain = dmarc->exempt_domains; *domain != NULL; domain++) {
+				printf("warning: dmarc.exempt_domains: anybody can write in the name of %s\n", *domain);
+			}
+		}
+	}
+}
+
+static void warn_seal(const struct config *config)
+{
+	const struct arc_settings *arc = config_settings(config, stages_section(&stage_arc));
+	const struct sign_settings *sign = config_settings(config, stages_section(&stage_sign));
+	const char *problem = NULL;
+	struct arena *arena = arena_create(4096);
+	struct keys *keys = keys_load(sign->keys_dir, globals_user(config_settings(config, SECTION_GLOBALS), NULL), NULL);
+	if (arc->seal && arc_sealing_key(arena, keys, arc, &problem) == NULL) {
+		printf("warning: arc.seal: %s: nothing is sealed (arc.unsealed)\n", problem);
+	}
+	keys_release(keys);
+	arena_destroy(arena);
+}
+
 static void warn(const struct config *config)
 {
 	size_t count;
@@ -119,6 +150,9 @@ static void warn(const struct config *config)
 		warn_stage(config, sections[i], i);
 	}
 	warn_databases(config);
+	warn_exempt(config);
+	key_warn(config);
+	warn_seal(config);
 }
 
 static int check(const char *path)

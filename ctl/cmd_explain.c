@@ -168,13 +168,24 @@ static const char *default_sender(struct arena *arena, struct slice bytes)
 	return author.address.text == NULL ? "" : author.address.text;
 }
 
+/* An address with UTF-8 is only ever sent with SMTPUTF8 (RFC 6531 3.4). */
+static void explain_address(struct session *session, const char *path)
+{
+	if (!slice_is_ascii(slice_from(path))) {
+		session_smtputf8(session);
+	}
+}
+
 static void explain_begin(const struct explain_options *options, struct session *session, const char *sender)
 {
+	const char *from = options->from == NULL ? sender : options->from;
 	session_connect(session, options->client.family == IP_UNKNOWN ? NULL : &options->client, options->ptr, NULL);
 	session_tls(session, options->tls, NULL);
 	session_helo(session, options->helo == NULL ? "" : options->helo);
-	session_mail(session, options->from == NULL ? sender : options->from, options->auth, NULL, options->now);
+	session_mail(session, from, options->auth, NULL, options->now);
+	explain_address(session, from);
 	for (size_t i = 0; i < options->rcpt_count; i++) {
+		explain_address(session, options->rcpt[i]);
 		session_rcpt(session, options->rcpt[i]);
 	}
 }

@@ -11,6 +11,7 @@ struct command {
 
 int cmd_config(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
+int cmd_key(int argc, char **argv);
 
 /* The configuration file when none is named: the installed one where it exists, else NULL (built-in defaults). */
 const char *command_default_config(void);

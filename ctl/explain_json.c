@@ -18,9 +18,8 @@ static void put(json_t *object, const char *key, json_t *value)
 	json_object_set_new(object, key, value);
 }
 
-static json_t *json_spf(struct session *session)
+static json_t *json_spf(struct session *session, const struct spf_verdict *spf)
 {
-	const struct spf_verdict *spf = &session->spf;
 	json_t *object = json_object();
 	put(object, "result", json_string(auth_result_name(spf->result)));
 	put(object, "domain", json_text(session, spf->domain));
@@ -37,6 +36,7 @@ static json_t *json_signature(struct session *session, const struct inspect_sign
 	put(object, "result", json_string(auth_result_name(signature->result)));
 	put(object, "domain", json_text(session, signature->domain));
 	put(object, "selector", json_text(session, signature->selector));
+	put(object, "identity", signature->identity[0] == '\0' ? json_null() : json_text(session, signature->identity));
 	put(object, "algorithm", json_text(session, signature->algorithm));
 	put(object, "key_bits", json_integer(signature->key_bits));
 	put(object, "testing", json_boolean(signature->testing));
@@ -53,6 +53,49 @@ static json_t *json_dkim(struct session *session)
 	return array;
 }
 
+static json_t *json_signed(struct session *session)
+{
+	json_t *array = json_array();
+	for (size_t i = 0; i < session->signature_count; i++) {
+		const struct session_signature *signature = &session->signatures[i];
+		json_t *object = json_object();
+		put(object, "domain", json_text(session, signature->domain));
+		put(object, "selector", json_text(session, signature->selector));
+		put(object, "algorithm", json_string(dkim_algorithm_name(signature->algorithm)));
+		json_array_append_new(array, object);
+	}
+	return array;
+}
+
+static json_t *json_arc_set(struct session *session, const struct arc_set *set)
+{
+	json_t *object = json_object();
+	put(object, "instance", json_integer(set->instance));
+	put(object, "domain", json_text(session, set->domain));
+	put(object, "selector", json_text(session, set->selector));
+	put(object, "cv", set->has_cv ? json_string(arc_cv_name(set->cv)) : json_null());
+	return object;
+}
+
+static json_t *json_arc(struct session *session)
+{
+	const struct arc_verdict *arc = &session->inspection.arc;
+	json_t *object = json_object();
+	json_t *sets = json_array();
+	for (size_t i = 0; i < arc->count; i++) {
+		json_array_append_new(sets, json_arc_set(session, &arc->sets[i]));
+	}
+	put(object, "result", json_string(auth_result_name(arc->result)));
+	put(object, "instances", json_integer((json_int_t)arc->count));
+	put(object, "sealer", json_text(session, arc->count == 0 ? NULL : arc->sets[arc->count - 1].domain));
+	put(object, "oldest_pass", arc->result == AUTH_PASS ? json_integer(arc->oldest_pass) : json_null());
+	put(object, "sets", sets);
+	put(object, "trusted", json_boolean(arc->result == AUTH_PASS && session->arc_trusted > 0));
+	put(object, "sealed", session->arc_sealed > 0 ? json_integer(session->arc_sealed) : json_null());
+	put(object, "problem", json_text(session, arc->problem));
+	return object;
+}
+
 static const char *alignment_name(enum dmarc_alignment alignment)
 {
 	switch (alignment) {
@@ -66,6 +109,18 @@ static const char *alignment_name(enum dmarc_alignment alignment)
 	return NULL;
 }
 
+static json_t *json_override(struct session *session)
+{
+	const struct dmarc_override *override = &session->dmarc.override;
+	if (override->type == DMARC_OVERRIDE_NONE) {
+		return json_null();
+	}
+	json_t *object = json_object();
+	put(object, "type", json_string(dmarc_override_name(override->type)));
+	put(object, "comment", json_text(session, override->comment));
+	return object;
+}
+
 static json_t *json_dmarc(struct session *session)
 {
 	const struct dmarc_verdict *dmarc = &session->dmarc;
@@ -75,7 +130,9 @@ static json_t *json_dmarc(struct session *session)
 	put(alignment, "dkim", json_string(alignment_name(dmarc->dkim_alignment)));
 	put(object, "result", json_string(auth_result_name(dmarc->result)));
 	put(object, "policy", json_string(dmarc_policy_name(dmarc->policy)));
+	put(object, "asked", json_string(dmarc_policy_name(dmarc->asked)));
 	put(object, "disposition", json_string(dmarc_policy_name(dmarc->disposition)));
+	put(object, "override", json_override(session));
 	put(object, "domain", json_text(session, dmarc->domain));
 	put(object, "org_domain", json_text(session, dmarc->org_domain));
 	put(object, "policy_domain", json_text(session, dmarc->policy_domain));
@@ -161,11 +218,15 @@ void explain_json(struct session *session, const char *file, FILE *out)
 	put(object, "action", json_string(verdict_action_name(session->verdict.action)));
 	put(object, "reply", json_reply(session));
 	put(object, "direction", json_string(direction_name(session->direction)));
-	put(object, "spf", json_spf(session));
+	put(object, "spf", json_spf(session, &session->spf));
+	put(object, "spf_helo", json_spf(session, &session->spf_helo));
 	put(object, "dkim", json_dkim(session));
+	put(object, "dkim_ignored", json_integer((json_int_t)session->keys.ignored));
+	put(object, "arc", json_arc(session));
 	put(object, "dmarc", json_dmarc(session));
 	put(object, "authres", json_text(session, session->authres));
 	put(object, "attachments", explain_parts_json(session));
+	put(object, "signed", json_signed(session));
 	put(object, "virus", json_text(session, infected ? session->inspection.virus_name : NULL));
 	put(object, "virus_database", json_database(session));
 	put(object, "score", json_real(session->verdict.score));
@@ -174,7 +235,6 @@ void explain_json(struct session *session, const char *file, FILE *out)
 	put(object, "edits", json_edits(session));
 	put(object, "support_id", json_string(session->support_id));
 	/* Stages of later versions: not looked at, which is not the same as nothing found. */
-	put(object, "arc", json_null());
 	put(object, "bayes", json_null());
 	json_dumpf(object, out, JSON_COMPACT);
 	fputc('\n', out);

@@ -20,6 +20,13 @@ static bool is_blocked(const struct session *session, const struct inspect_part 
 	return false;
 }
 
+/* A text without a name is what the message says, not what it carries. */
+static bool is_body(const struct inspect_part *part)
+{
+	bool text = part->type[0] == '\0' || slice_starts_nocase(slice_from(part->type), SLICE_LITERAL("text/"));
+	return text && part->names[0] == NULL;
+}
+
 static const char *shown_name(const struct inspect_part *part)
 {
 	return part->names[0] != NULL ? part->names[0] : "";
@@ -29,7 +36,9 @@ static void add_path(json_t *path, const struct inspect_part *parts, int index)
 {
 	if (index >= 0) {
 		add_path(path, parts, parts[index].parent);
-		json_array_append_new(path, json_string(shown_name(&parts[index])));
+		if (!is_body(&parts[index])) {
+			json_array_append_new(path, json_string(shown_name(&parts[index])));
+		}
 	}
 }
 
@@ -63,7 +72,9 @@ json_t *explain_parts_json(struct session *session)
 {
 	json_t *array = json_array();
 	for (size_t i = 0; i < session->inspection.part_count; i++) {
-		json_array_append_new(array, part_json(session, &session->inspection.parts[i]));
+		if (!is_body(&session->inspection.parts[i])) {
+			json_array_append_new(array, part_json(session, &session->inspection.parts[i]));
+		}
 	}
 	return array;
 }

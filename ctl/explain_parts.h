@@ -7,10 +7,10 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* An array with an object for each: names[], type (by content), declared, size, path[] (of the files it is in, outermost
+/* An array with an object for each but the texts of the message itself: names[], type (by content), declared, size, path[] (of the files it is in, outermost
  * first), encrypted, classes[], blocked. */
 json_t *explain_parts_json(struct session *session);
-/* The same as a tree. */
+/* All of them, as a tree. */
 void explain_parts_print(struct session *session, FILE *out);
 
 #endif

@@ -32,23 +32,31 @@ void explain_wrap(FILE *out, const char *text, int indent, int column)
 	fputc('\n', out);
 }
 
-static const char *spf_text(struct session *session)
+static void spf_add(struct strbuf *text, const struct spf_verdict *spf, const char *mark)
 {
-	const struct spf_verdict *spf = &session->spf;
-	struct strbuf text;
-	strbuf_init(&text, session->arena);
-	strbuf_printf(&text, "%s", auth_result_name(spf->result));
+	strbuf_add_text(text, auth_result_name(spf->result));
 	if (spf->domain[0] != '\0') {
-		strbuf_printf(&text, " for %s%s", spf->domain, spf->scope == SPF_SCOPE_HELO ? " (HELO)" : "");
+		strbuf_printf(text, " for %s%s", spf->domain, mark);
 	}
 	if (spf->mechanism != NULL) {
-		strbuf_printf(&text, ", by \"%s\"", spf->mechanism);
+		strbuf_printf(text, ", by \"%s\"", spf->mechanism);
 	}
 	if (spf->problem != NULL) {
-		strbuf_printf(&text, ": %s", spf->problem);
+		strbuf_printf(text, ": %s", spf->problem);
 	}
 	if (spf->explanation != NULL) {
-		strbuf_printf(&text, "; the domain says: %s", spf->explanation);
+		strbuf_printf(text, "; the domain says: %s", spf->explanation);
+	}
+}
+
+static const char *spf_text(struct session *session)
+{
+	struct strbuf text;
+	strbuf_init(&text, session->arena);
+	spf_add(&text, &session->spf, session->spf.scope == SPF_SCOPE_HELO ? " (HELO)" : "");
+	if (session->spf_helo_checked) {
+		strbuf_add_text(&text, "; HELO: ");
+		spf_add(&text, &session->spf_helo, "");
 	}
 	return text.data;
 }
@@ -59,13 +67,40 @@ static const char *dkim_text(struct session *session)
 	strbuf_init(&text, session->arena);
 	for (size_t i = 0; i < session->inspection.signature_count; i++) {
 		const struct inspect_signature *signature = &session->inspection.signatures[i];
-		strbuf_printf(&text, "%s%s for %s (%s, %s)", i == 0 ? "" : "; ", auth_result_name(signature->result),
+		strbuf_printf(&text, "%s%s for %s (%s, %s", i == 0 ? "" : "; ", auth_result_name(signature->result),
 		              signature->domain, signature->selector, signature->algorithm);
+		if (signature->key_bits > 0) {
+			strbuf_printf(&text, ", %u bits", signature->key_bits);
+		}
+		strbuf_add_text(&text, signature->testing ? ", the domain is testing)" : ")");
 		if (signature->problem != NULL) {
 			strbuf_printf(&text, ": %s", signature->problem);
 		}
 	}
 	return text.len == 0 ? "no signature" : text.data;
+}
+
+static const char *arc_text(struct session *session)
+{
+	const struct arc_verdict *arc = &session->inspection.arc;
+	struct strbuf text;
+	strbuf_init(&text, session->arena);
+	strbuf_add_text(&text, arc->result == AUTH_NONE ? "no chain" : auth_result_name(arc->result));
+	for (size_t i = arc->count; i > 0; i--) {
+		const struct arc_set *set = &arc->sets[i - 1];
+		strbuf_printf(&text, ", i=%u by %s (cv=%s)", set->instance, set->domain[0] == '\0' ? "nobody" : set->domain,
+		              set->has_cv ? arc_cv_name(set->cv) : "?");
+	}
+	if (arc->result == AUTH_PASS && session->arc_trusted > 0) {
+		strbuf_printf(&text, ", trusted down to i=%zu", arc->count - session->arc_trusted + 1);
+	}
+	if (arc->problem != NULL) {
+		strbuf_printf(&text, ": %s", arc->problem);
+	}
+	if (session->arc_sealed > 0) {
+		strbuf_printf(&text, "; sealed as i=%u", session->arc_sealed);
+	}
+	return text.data;
 }
 
 static const char *dmarc_text(struct session *session)
@@ -87,10 +122,26 @@ static const char *dmarc_text(struct session *session)
 	if (dmarc->dkim_alignment != DMARC_NOT_ALIGNED) {
 		strbuf_printf(&text, ", DKIM aligned (%s)", dmarc->dkim_domain);
 	}
+	if (dmarc->override.type != DMARC_OVERRIDE_NONE) {
+		strbuf_printf(&text, ", %s applied, %s (%s)", dmarc_policy_name(dmarc->disposition),
+		              dmarc_override_name(dmarc->override.type), dmarc->override.comment);
+	}
 	if (dmarc->problem != NULL) {
 		strbuf_printf(&text, ": %s", dmarc->problem);
 	}
 	return text.data;
+}
+
+static const char *sign_text(struct session *session)
+{
+	struct strbuf text;
+	strbuf_init(&text, session->arena);
+	for (size_t i = 0; i < session->signature_count; i++) {
+		const struct session_signature *signature = &session->signatures[i];
+		strbuf_printf(&text, "%s%s by %s (%s)", i == 0 ? "signed for " : ", ", signature->domain, signature->selector,
+		              dkim_algorithm_name(signature->algorithm));
+	}
+	return text.len == 0 ? "not signed" : text.data;
 }
 
 /* "(8712345 signatures, version 27000 of 2026-11-20, 4 days old)" */
@@ -144,7 +195,8 @@ static const char *mime_text(const struct session *session)
 static const char *stage_text(struct session *session, const struct stage *stage)
 {
 	if (!pipeline_runs(session, stage)) {
-		return session->direction == DIRECTION_OUTBOUND && !stage->outbound ? "not for outbound mail" : "off";
+		bool outbound = session->direction == DIRECTION_OUTBOUND;
+		return (outbound ? stage->outbound : stage->inbound) ? "off" : outbound ? "not for outbound mail" : "not for inbound mail";
 	}
 	if (stage == &stage_spf) {
 		return spf_text(session);
@@ -155,6 +207,9 @@ static const char *stage_text(struct session *session, const struct stage *stage
 	if (stage == &stage_dkim) {
 		return dkim_text(session);
 	}
+	if (stage == &stage_arc) {
+		return arc_text(session);
+	}
 	if (stage == &stage_dmarc) {
 		return dmarc_text(session);
 	}
@@ -163,6 +218,9 @@ static const char *stage_text(struct session *session, const struct stage *stage
 	}
 	if (stage == &stage_attachment) {
 		return arena_printf(session->arena, "%zu files", session->inspection.part_count + session->inspection.parts_unlisted);
+	}
+	if (stage == &stage_sign) {
+		return sign_text(session);
 	}
 	if (stage == &stage_virus) {
 		return virus_text(session);

@@ -170,7 +170,7 @@ static void look(struct content *content, const struct part *part, struct arena 
 static bool scanner_opens(const struct file_verdict *verdict)
 {
 	static const char *const types[] = {
-	    "application/zip",        "application/x-rar",          "application/vnd.rar",          "application/x-7z-compressed",
+	    "application/zip",        "application/x-7z-compressed",
 	    "application/gzip",       "application/x-gzip",         "application/x-tar",            "application/x-bzip2",
 	    "application/x-xz",       "application/x-arj",          "application/vnd.ms-cab-compressed",
 	    "application/x-iso9660-image", "application/pdf",       "application/x-ole-storage",

@@ -8,7 +8,7 @@
 bool dkim_verify_init(void);
 
 /* One result for each key, in the order of the DKIM-Signature fields. message: in wire form. now: epoch seconds. */
-void dkim_verify_message(struct slice message, const struct dkim_keys *keys, uint64_t now, struct arena *arena,
-                         struct inspect_reply *reply_r);
+void dkim_verify_message(struct slice message, const struct dkim_keys *keys, const struct dkim_rules *rules,
+                         uint64_t now, struct arena *arena, struct inspect_reply *reply_r);
 
 #endif

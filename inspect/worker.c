@@ -1,5 +1,6 @@
 #include "inspect/worker.h"
 
+#include "inspect/arc_inspect.h"
 #include "inspect/clamav.h"
 #include "inspect/content.h"
 #include "inspect/dkim_verify.h"
@@ -36,7 +37,8 @@ static void warm_up(const struct pool_settings *settings, struct arena *arena)
 	    (struct dkim_key){.domain = "x.example", .selector = "s", .status = DKIM_KEY_FOUND, .text = SLICE_LITERAL(key)};
 	struct inspect_reply reply = {.signature_count = 0};
 	struct slice bytes = {message + LEAD, sizeof message - 1 - LEAD};
-	dkim_verify_message(bytes, &keys, (uint64_t)time(NULL), arena, &reply);
+	struct dkim_rules rules = {.key_bits_min = 0, .clock_drift = UINT32_MAX};
+	dkim_verify_message(bytes, &keys, &rules, (uint64_t)time(NULL), arena, &reply);
 	int files_fd;
 	content_inspect(bytes, INSPECT_VIRUS | INSPECT_FILES, UINT32_MAX, settings, arena, &reply, &files_fd);
 	arena_reset(arena);
@@ -48,8 +50,13 @@ static void inspect(const struct inspect_request *request, const struct pool_set
 	uint64_t start = clock_now();
 	*reply_r = (struct inspect_reply){.virus = INSPECT_VIRUS_NOT_ASKED, .database = clamav_database()};
 	if ((request->tasks & INSPECT_DKIM) != 0) {
-		dkim_verify_message(message, request->keys, request->now, arena, reply_r);
+		dkim_verify_message(message, request->keys, &request->dkim, request->now, arena, reply_r);
 		reply_r->dkim_us = (uint32_t)((clock_now() - start) / 1000);
+	}
+	start = clock_now();
+	if ((request->tasks & (INSPECT_ARC | INSPECT_BODY)) != 0) {
+		arc_inspect_message(request, message, arena, reply_r);
+		reply_r->arc_us = (uint32_t)((clock_now() - start) / 1000);
 	}
 	start = clock_now();
 	if ((request->tasks & (INSPECT_VIRUS | INSPECT_FILES | INSPECT_EXPORT)) != 0) {

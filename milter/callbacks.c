@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -117,7 +118,7 @@ static void request_macros(SMFICTX *ctx)
 		int stage;
 		const char *names;
 	} lists[] = {
-	    {SMFIM_CONNECT, "j {daemon_name} {client_addr} {client_name} {client_ptr}"},
+	    {SMFIM_CONNECT, "j v {daemon_name} {client_addr} {client_name} {client_ptr}"},
 	    {SMFIM_HELO, "{tls_version} {cipher}"},
 	    {SMFIM_ENVFROM, "i {auth_authen} {auth_type}"},
 	    {SMFIM_ENVRCPT, "i"},
@@ -190,6 +191,7 @@ static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
 	}
 	connection->session = session_create(server.engine);
 	session_connect(connection->session, &client, host, macro(ctx, "j"));
+	session_mta(connection->session, macro(ctx, "v"));
 	return SMFIS_CONTINUE;
 }
 
@@ -215,6 +217,11 @@ static sfsistat on_mail(SMFICTX *ctx, char **arguments)
 	}
 	transaction_begin(connection);
 	session_mail(connection->session, arguments[0], macro(ctx, "{auth_authen}"), macro(ctx, "i"), 0);
+	for (size_t i = 1; arguments[i] != NULL; i++) {
+		if (strcasecmp(arguments[i], "SMTPUTF8") == 0) {
+			session_smtputf8(connection->session);
+		}
+	}
 	return go_on(connection, SMFIP_NR_MAIL);
 }
 

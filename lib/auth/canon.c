@@ -100,7 +100,9 @@ void canon_fields(struct strbuf *out, struct arena *arena, const struct headers 
 		}
 		if (i > 0) {
 			taken[i - 1] = true;
-			canon_header(out, headers->items[i - 1].name, headers->items[i - 1].value, canon, true);
+			const struct header *header = &headers->items[i - 1];
+			struct slice before_colon = {header->field.data, header->field.len - header->value.len - 1};
+			canon_header(out, before_colon, header->value, canon, true); /* blanks there count when simple */
 		}
 	}
 }

@@ -1,15 +1,6 @@
 #include "lib/auth/dkim_keys.h"
 
-#include "lib/mail/domain.h"
-#include "lib/mail/taglist.h"
-
-enum { SIGNATURE_MAX = 16384, SELECTOR_MAX = 200 };
-
-/* A selector is one or more labels (RFC 6376 3.1). */
-static const char *selector_canonical(struct arena *arena, struct slice text)
-{
-	return text.len <= SELECTOR_MAX ? domain_canonical(arena, text) : NULL;
-}
+enum { SIGNATURE_MAX = 16384 };
 
 /* q= is a colon-separated list of methods, dns/txt by default; one that we know must be there. */
 static bool query_usable(const struct tag *tag, struct arena *arena)
@@ -35,27 +26,23 @@ static void key_collect(struct arena *arena, struct slice value, struct dkim_key
 		return;
 	}
 	taglist_parse(value, &list);
-	const struct tag *d = taglist_find(&list, "d");
-	const struct tag *s = taglist_find(&list, "s");
-	const char *domain = d == NULL ? NULL : domain_canonical(arena, tag_compact(arena, d->value));
-	const char *selector = s == NULL ? NULL : selector_canonical(arena, tag_compact(arena, s->value));
-	key_r->domain = domain == NULL ? "" : domain;
-	key_r->selector = selector == NULL ? "" : selector;
-	if (domain == NULL || selector == NULL || list.duplicate || list.malformed || list.truncated ||
-	    !query_usable(taglist_find(&list, "q"), arena)) {
-		return;
+	dkim_key_read(arena, &list, key_r);
+	if (list.duplicate || list.malformed || list.truncated || !query_usable(taglist_find(&list, "q"), arena)) {
+		key_r->name = "";
+		key_r->status = DKIM_KEY_UNUSABLE;
 	}
-	key_r->name = arena_printf(arena, "%s._domainkey.%s", selector, domain);
-	key_r->status = DKIM_KEY_TEMPORARY; /* until it is resolved */
 }
 
-void dkim_keys_collect(struct arena *arena, const struct headers *headers, struct dkim_keys *keys_r)
+void dkim_keys_collect(struct arena *arena, const struct headers *headers, size_t max, struct dkim_keys *keys_r)
 {
 	size_t count = headers_count(headers, "DKIM-Signature");
-	keys_r->count = count < DKIM_MAX_SIGNATURES ? count : DKIM_MAX_SIGNATURES;
+	keys_r->count = count < max ? count : max;
 	keys_r->ignored = count - keys_r->count;
 	for (size_t i = 0; i < keys_r->count; i++) {
 		key_collect(arena, headers_find(headers, "DKIM-Signature", i)->value, &keys_r->items[i]);
+		if (headers->truncated) {
+			keys_r->items[i].status = DKIM_KEY_HEADER_CUT;
+		}
 	}
 }
 
@@ -89,20 +76,23 @@ static void key_set(struct dkim_key *key, const struct dns_answer *answer)
 	                                             : DKIM_KEY_FOUND;
 }
 
+bool dkim_key_resolve(struct dkim_key *key, struct lookups *lookups)
+{
+	if (key->status == DKIM_KEY_UNUSABLE || key->status == DKIM_KEY_HEADER_CUT) {
+		return true;
+	}
+	const struct dns_answer *answer = lookups_get(lookups, key->name, DNS_TYPE_TXT);
+	if (answer != NULL) {
+		key_set(key, answer);
+	}
+	return answer != NULL;
+}
+
 bool dkim_keys_resolve(struct dkim_keys *keys, struct lookups *lookups)
 {
 	bool all = true;
 	for (size_t i = 0; i < keys->count; i++) {
-		struct dkim_key *key = &keys->items[i];
-		if (key->status == DKIM_KEY_UNUSABLE) {
-			continue;
-		}
-		const struct dns_answer *answer = lookups_get(lookups, key->name, DNS_TYPE_TXT);
-		if (answer == NULL) {
-			all = false;
-		} else {
-			key_set(key, answer);
-		}
+		all = dkim_key_resolve(&keys->items[i], lookups) && all;
 	}
 	return all;
 }

@@ -4,12 +4,32 @@
 #include "lib/auth/dmarc_walk.h"
 #include "lib/mail/domain.h"
 
+const char *dmarc_override_name(enum dmarc_override_type type)
+{
+	switch (type) {
+	case DMARC_OVERRIDE_NONE:
+		break;
+	case DMARC_OVERRIDE_LOCAL_POLICY:
+		return "local_policy";
+	case DMARC_OVERRIDE_MAILING_LIST:
+		return "mailing_list";
+	case DMARC_OVERRIDE_OTHER:
+		return "other";
+	case DMARC_OVERRIDE_POLICY_TEST_MODE:
+		return "policy_test_mode";
+	case DMARC_OVERRIDE_TRUSTED_FORWARDER:
+		return "trusted_forwarder";
+	}
+	return NULL;
+}
+
 /* One evaluation. */
 struct judgement {
 	const struct dmarc_request *request;
 	struct lookups *lookups;
 	struct arena *arena;
 	struct dmarc_walk walk; /* of the Author Domain */
+	struct dmarc_memo memo;
 	struct dmarc_verdict *verdict;
 	bool pending;
 };
@@ -43,7 +63,7 @@ static enum dmarc_alignment align(struct judgement *judgement, const char *ident
 	if (strict || !may_share_org(judgement, identifier)) {
 		return DMARC_NOT_ALIGNED;
 	}
-	if (!dmarc_walk(judgement->arena, judgement->lookups, identifier, &walk)) {
+	if (!dmarc_walk(judgement->arena, judgement->lookups, &judgement->memo, identifier, &walk)) {
 		judgement->pending = true;
 		return DMARC_NOT_ALIGNED;
 	}
@@ -187,11 +207,15 @@ static bool judge(struct judgement *judgement, const struct dmarc_step *step)
 		/* Of two policies the one that asks for more: what matters is that it is not taken for "none". */
 		verdict->policy = step->record.np > step->record.sp ? step->record.np : step->record.sp;
 	}
-	verdict->disposition = verdict->testing ? testing_disposition(verdict->policy) : verdict->policy;
+	verdict->asked = verdict->testing ? testing_disposition(verdict->policy) : verdict->policy;
+	verdict->disposition = verdict->asked;
 	if (unknown != NULL || !known) {
 		return temporary(judgement, unknown != NULL ? unknown : problem);
 	}
 	verdict->result = AUTH_FAIL;
+	if (verdict->asked != verdict->policy) {
+		verdict->override = (struct dmarc_override){DMARC_OVERRIDE_POLICY_TEST_MODE, "t=y"};
+	}
 	dmarc_library_agrees(judgement->arena, verdict);
 	return true;
 }
@@ -207,7 +231,7 @@ bool dmarc_check(const struct dmarc_request *request, struct lookups *lookups, s
 	}
 	struct judgement judgement = {.request = request, .lookups = lookups, .arena = arena, .verdict = verdict_r};
 	verdict_r->domain = author->address.domain;
-	if (!dmarc_walk(arena, lookups, verdict_r->domain, &judgement.walk)) {
+	if (!dmarc_walk(arena, lookups, &judgement.memo, verdict_r->domain, &judgement.walk)) {
 		return false;
 	}
 	verdict_r->org_domain = judgement.walk.org_domain;

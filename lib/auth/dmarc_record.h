@@ -21,7 +21,7 @@ struct dmarc_record {
  * else is read by 4.7, 4.8 and 4.10.1: unknown tags, pct, rf, ri and what is no tag are passed over; of a tag given
  * twice the first counts; a value that is not known is the tag's default, but one of p, sp or np spoils the policy:
  * p=none when rua has a URI, else the record is not usable. It is a record nevertheless: it counts among several at one
- * name, and in the tree walk. (Numbers of the last draft, dmarcbis-41.) */
+ * name, and in the tree walk. */
 bool dmarc_record_parse(struct slice text, struct dmarc_record *record_r);
 
 #endif

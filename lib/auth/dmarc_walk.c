@@ -2,13 +2,22 @@
 
 #include "lib/mail/domain.h"
 
+struct dmarc_known {
+	struct dmarc_known *next;
+	const char *query;
+	const struct dns_answer *answer; /* NULL: pending */
+	bool read;                       /* step is set */
+	struct dmarc_step step;
+};
+
 /* The names of the walk: the domain; then its parents, but of a long one only the last seven labels and up. */
 static size_t walk_names(const char *domain, const char *names[DMARC_WALK_MAX])
 {
 	size_t n = 0;
 	size_t labels = domain_labels(domain);
 	names[n++] = domain;
-	const char *next = labels >= DMARC_WALK_MAX ? domain_last_labels(domain, DMARC_WALK_MAX - 1) : domain_parent(domain);
+	const char *next =
+	    labels >= DMARC_WALK_MAX ? domain_last_labels(domain, DMARC_WALK_MAX - 1) : domain_parent(domain);
 	while (next != NULL && n < DMARC_WALK_MAX) {
 		names[n++] = next;
 		next = domain_parent(next);
@@ -50,29 +59,56 @@ static const char *org_domain(const struct dmarc_walk *walk)
 	return fewest;
 }
 
-bool dmarc_walk(struct arena *arena, struct lookups *lookups, const char *domain, struct dmarc_walk *walk_r)
+/* Asks for the record of a step; the name is put together once. */
+static struct dmarc_known *walk_ask(struct arena *arena, struct lookups *lookups, struct dmarc_memo *memo,
+                                    const char *domain)
+{
+	struct dmarc_known *known = memo->first;
+	while (known != NULL && strcmp(known->step.domain, domain) != 0) {
+		known = known->next;
+	}
+	if (known == NULL) {
+		known = arena_alloc(arena, sizeof *known);
+		*known = (struct dmarc_known){
+		    .next = memo->first, .query = arena_printf(arena, "_dmarc.%s", domain), .step = {.domain = domain}};
+		memo->first = known;
+	}
+	if (known->answer == NULL) {
+		known->answer = lookups_get(lookups, known->query, DNS_TYPE_TXT);
+	}
+	return known;
+}
+
+static const struct dmarc_step *walk_read(struct dmarc_known *known)
+{
+	if (!known->read) {
+		known->read = true;
+		known->step.found = step_record(known->answer, &known->step.record);
+	}
+	return &known->step;
+}
+
+bool dmarc_walk(struct arena *arena, struct lookups *lookups, struct dmarc_memo *memo, const char *domain,
+                struct dmarc_walk *walk_r)
 {
 	const char *names[DMARC_WALK_MAX];
-	const char *queries[DMARC_WALK_MAX];
+	struct dmarc_known *known[DMARC_WALK_MAX];
 	size_t count = walk_names(domain, names);
 	*walk_r = (struct dmarc_walk){.org_domain = domain};
 	for (size_t i = 0; i < count; i++) {
-		queries[i] = arena_printf(arena, "_dmarc.%s", names[i]);
-		lookups_get(lookups, queries[i], DNS_TYPE_TXT);
+		known[i] = walk_ask(arena, lookups, memo, names[i]);
 	}
 	for (size_t i = 0; i < count; i++) {
-		const struct dns_answer *answer = lookups_get(lookups, queries[i], DNS_TYPE_TXT);
-		struct dmarc_step *step = &walk_r->steps[i];
-		if (answer == NULL) {
+		if (known[i]->answer == NULL) {
 			return false;
 		}
-		step->domain = names[i];
+		const struct dmarc_step *step = &walk_r->steps[i];
+		walk_r->steps[i] = *walk_read(known[i]);
 		walk_r->count = i + 1;
-		if (answer->status == DNS_TEMPORARY && walk_r->problem == NULL) {
-			walk_r->problem = arena_printf(arena, "DNS: %s TXT: %s", queries[i], answer->problem);
+		if (known[i]->answer->status == DNS_TEMPORARY && walk_r->problem == NULL) {
+			walk_r->problem = arena_printf(arena, "DNS: %s TXT: %s", known[i]->query, known[i]->answer->problem);
 			walk_r->failed = i;
 		}
-		step->found = step_record(answer, &step->record);
 		if (step->found && step->record.psd != DMARC_PSD_UNKNOWN) {
 			break;
 		}

@@ -20,8 +20,15 @@ struct dmarc_walk {
 	size_t failed;          /* the step that was temporary, when problem is set */
 };
 
+/* The steps taken so far, by domain, for all walks of one evaluation: walks of one organisation share their upper
+ * steps, and however many identifiers pass, a record is read once. Begin with {NULL}; lives in the walks' arena. */
+struct dmarc_memo {
+	struct dmarc_known *first;
+};
+
 /* domain: canonical. All queries of a walk are known beforehand and start together. False while one that is needed is
  * pending. */
-bool dmarc_walk(struct arena *arena, struct lookups *lookups, const char *domain, struct dmarc_walk *walk_r);
+bool dmarc_walk(struct arena *arena, struct lookups *lookups, struct dmarc_memo *memo, const char *domain,
+                struct dmarc_walk *walk_r);
 
 #endif

@@ -2,6 +2,7 @@
  * the calls for include and redirect; it never sees a byte that came from the network. Each record is read by our own
  * parser and handed to libspf2 rewritten:
  *   ip4, ip6 that do not match                     ->  left out
+ *   a term whose macros cannot be expanded         ->  left out (spf_never_matches)
  *   any other term but include                     ->  "exists:eF-T.x", answered by us when libspf2 asks for it
  *   include, redirect                              ->  "include:iF-T.x", "redirect=rF.x", answered by get_spf
  *   the end of a record without redirect           ->  "?exists:eF-N.x", N the number of terms: it matches
@@ -29,7 +30,7 @@
 #include <spf2/spf_dns.h>
 #pragma GCC diagnostic pop
 
-enum { REWRITTEN_MAX = 480, EXPLANATION_MAX = 512, ARENA_CHUNK = 16384 };
+enum { REWRITTEN_MAX = 480, EXPLANATION_MAX = 512, TERM_MAX = 200, ARENA_CHUNK = 16384 };
 
 /* The number in decimal at *text, which moves behind it. */
 static size_t alias_number(const char **text)
@@ -77,7 +78,8 @@ static void rewrite(const struct spf_eval *eval, size_t index, char *text_r)
 	unsigned lookups = 0;
 	for (size_t i = 0; i < frame->record.count && lookups <= SPF_LOOKUPS_MAX; i++) {
 		const struct spf_term *term = &frame->record.terms[i];
-		if (term->kind == SPF_TERM_IP && !ip_network_contains(&term->network, &eval->request->client)) {
+		bool other = term->kind == SPF_TERM_IP && !ip_network_contains(&term->network, &eval->request->client);
+		if (other || spf_never_matches(eval, term->domain)) {
 			continue;
 		}
 		bool include = term->kind == SPF_TERM_INCLUDE;
@@ -88,7 +90,7 @@ static void rewrite(const struct spf_eval *eval, size_t index, char *text_r)
 		}
 		lookups++;
 	}
-	if (frame->record.redirect.data != NULL) {
+	if (frame->record.redirect.data != NULL && !spf_never_matches(eval, frame->record.redirect)) {
 		snprintf(text_r + n, REWRITTEN_MAX - n, " redirect=r%zu.x", index);
 	} else {
 		snprintf(text_r + n, REWRITTEN_MAX - n, " ?exists:e%zu-%zu.x", index, frame->record.count);
@@ -99,10 +101,10 @@ static void rewrite(const struct spf_eval *eval, size_t index, char *text_r)
 static bool answer_term(struct spf_eval *eval, struct spf_frame *frame, size_t index)
 {
 	if (index == frame->record.count) {
-		frame->last = NULL;
+		frame->last = eval->leaf = NULL;
 		return true;
 	}
-	frame->last = &frame->record.terms[index];
+	frame->last = eval->leaf = &frame->record.terms[index];
 	return (term_is_known(frame->last) || count_term(eval)) && spf_match(eval, frame, frame->last);
 }
 
@@ -283,7 +285,15 @@ static struct spf_frame *final_frame(struct spf_eval *eval)
 static const char *matched_term(struct spf_eval *eval, struct arena *arena)
 {
 	const struct spf_frame *frame = final_frame(eval);
-	return frame == NULL || frame->last == NULL ? NULL : text_escape(arena, frame->last->text, "", false, 200);
+	return frame == NULL || frame->last == NULL ? NULL : text_escape(arena, frame->last->text, "", false, TERM_MAX);
+}
+
+/* A run that nothing stopped ends where a term matches, be it within an include. */
+static const char *open_term(const struct spf_eval *eval, struct arena *arena)
+{
+	bool open =
+	    eval->result == AUTH_PASS && eval->leaf != NULL && spf_term_is_open(eval->leaf, eval->request->client.family);
+	return open ? text_escape(arena, eval->leaf->text, "", false, TERM_MAX) : NULL;
 }
 
 /* 6.2: the expanded text, or NULL where there is none that can be shown. False while pending. */
@@ -291,7 +301,7 @@ static bool explain(struct spf_eval *eval, const char **text_r)
 {
 	const struct spf_frame *frame = final_frame(eval);
 	*text_r = NULL;
-	if (frame == NULL || frame->record.exp.data == NULL) {
+	if (frame == NULL || frame->record.exp.data == NULL || spf_never_matches(eval, frame->record.exp)) {
 		return true;
 	}
 	const char *name = spf_target(eval, frame, frame->record.exp);
@@ -339,6 +349,11 @@ static void set_sender(const struct spf_request *request, struct arena *arena, s
 	eval->values.local =
 	    helo || at == NULL || at == from ? "postmaster" : arena_memdup(eval->arena, from, (size_t)(at - from));
 	eval->values.sender_domain = eval->frames[0].domain = domain;
+	eval->utf8_local = !slice_is_ascii(slice_from(eval->values.local));
+	/* Only where it has U-labels: %{h} is otherwise what the client said, as it said it. */
+	const char *name =
+	    slice_is_ascii(slice_from(request->helo)) ? NULL : domain_canonical(arena, slice_from(request->helo));
+	eval->values.helo = name == NULL ? request->helo : name;
 }
 
 /* True when the run has come to its end. */
@@ -355,6 +370,8 @@ static bool check(struct spf_eval *eval, struct arena *arena, struct spf_verdict
 	verdict->explanation = explanation == NULL ? NULL : arena_strdup(arena, explanation);
 	verdict->problem = eval->problem == NULL ? NULL : arena_strdup(arena, eval->problem);
 	verdict->mechanism = eval->problem == NULL ? matched_term(eval, arena) : NULL;
+	verdict->pass_all = open_term(eval, arena);
+	verdict->ptr = eval->ptr;
 	return true;
 }
 
@@ -365,10 +382,7 @@ bool spf_check(const struct spf_request *request, struct lookups *lookups, struc
 	    .request = request,
 	    .lookups = lookups,
 	    .arena = arena_create(ARENA_CHUNK),
-	    .values = {.client = request->client,
-	               .helo = request->helo,
-	               .receiver = request->receiver,
-	               .now = request->now},
+	    .values = {.client = request->client, .receiver = request->receiver, .now = request->now},
 	};
 	*verdict_r = (struct spf_verdict){.result = AUTH_NONE, .domain = ""};
 	set_sender(request, arena, &eval, verdict_r);

@@ -25,6 +25,9 @@ struct spf_eval {
 	unsigned terms;                 /* that cost a lookup so far */
 	unsigned voids;                 /* terms with a void lookup */
 	bool term_is_void;              /* the current term has been counted in voids */
+	bool utf8_local;                /* the local part is not ASCII */
+	bool ptr;                       /* the client's names were asked for */
+	const struct spf_term *leaf;    /* the term, of any frame, that was looked at last; NULL: the end of a record */
 	bool pending;                   /* some answer is not there: the run is void */
 	bool stopped;                   /* result and problem say why: nothing is looked at any more */
 	enum auth_result result;
@@ -43,6 +46,9 @@ const struct dns_answer *spf_ask(struct spf_eval *eval, const char *name, enum d
 /* The domain-spec of a term expanded for this frame (empty: the frame's domain); NULL when the run is over or pending.
  */
 const char *spf_target(struct spf_eval *eval, const struct spf_frame *frame, struct slice spec);
+
+/* Has the domain-spec a macro that this sender has no value for (RFC 8616 4)? Its term matches nothing. */
+bool spf_never_matches(const struct spf_eval *eval, struct slice spec);
 
 /* Does the term (not include) match? False too when the run is over or pending. */
 bool spf_match(struct spf_eval *eval, const struct spf_frame *frame, const struct spf_term *term);

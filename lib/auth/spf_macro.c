@@ -131,6 +131,17 @@ bool spf_macro_uses(struct slice text, char letter)
 	return false;
 }
 
+bool spf_macro_varies(struct slice text)
+{
+	static const char letters[] = "slihpvcrt";
+	for (const char *letter = letters; *letter != '\0'; letter++) {
+		if (spf_macro_uses(text, *letter)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* RFC 7208 7.3: dots between the octets or nibbles. */
 static const char *macro_dotted_ip(struct arena *arena, const struct ip *ip)
 {

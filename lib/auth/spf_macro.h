@@ -25,6 +25,9 @@ bool spf_macro_ends(struct slice text);
 /* Does a %{letter} (either case) stand in it? */
 bool spf_macro_uses(struct slice text, char letter);
 
+/* Does it hang on the client, on HELO, on the local part or on the time? What is left hangs on domains alone. */
+bool spf_macro_varies(struct slice text);
+
 /* The expansion; NULL when the text is not valid or grows over 64 KiB. */
 char *spf_macro_expand(struct arena *arena, struct slice text, const struct spf_macro_values *values, unsigned flags);
 /* The expansion of a domain-spec as a domain name: shortened from the left to 253 bytes (7.3), no final dot, and then a

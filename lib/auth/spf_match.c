@@ -66,6 +66,7 @@ static bool answer_has_client(const struct spf_eval *eval, const struct dns_answ
 static const struct dns_answer *ask_ptr(struct spf_eval *eval)
 {
 	char reverse[IP_REVERSE_SIZE];
+	eval->ptr = true;
 	ip_reverse_name(&eval->request->client, NULL, reverse, sizeof reverse);
 	return spf_ask(eval, reverse, DNS_TYPE_PTR, false);
 }
@@ -121,6 +122,11 @@ const char *spf_target(struct spf_eval *eval, const struct spf_frame *frame, str
 		spf_stop(eval, AUTH_PERMERROR, "a macro of the SPF record cannot be expanded");
 	}
 	return name;
+}
+
+bool spf_never_matches(const struct spf_eval *eval, struct slice spec)
+{
+	return eval->utf8_local && (spf_macro_uses(spec, 's') || spf_macro_uses(spec, 'l'));
 }
 
 static bool match_address(struct spf_eval *eval, const char *name, const struct spf_term *term)
@@ -260,7 +266,7 @@ void spf_look_ahead(struct spf_eval *eval, const struct spf_frame *frame, unsign
 		    (term->kind == SPF_TERM_IP && ip_network_contains(&term->network, &eval->request->client))) {
 			return; /* the evaluation ends here at the latest */
 		}
-		if (term->kind == SPF_TERM_IP) {
+		if (term->kind == SPF_TERM_IP || spf_never_matches(eval, term->domain)) {
 			continue;
 		}
 		--*budget;
@@ -269,7 +275,7 @@ void spf_look_ahead(struct spf_eval *eval, const struct spf_frame *frame, unsign
 			look_ahead_term(eval, name, term, budget, depth);
 		}
 	}
-	if (*budget > 0 && frame->record.redirect.data != NULL) {
+	if (*budget > 0 && frame->record.redirect.data != NULL && !spf_never_matches(eval, frame->record.redirect)) {
 		--*budget;
 		const char *name = look_ahead_target(eval, frame, frame->record.redirect);
 		if (name != NULL) {

@@ -4,6 +4,8 @@
 
 #include <arpa/inet.h>
 
+enum { OPEN_PREFIX4 = 8, OPEN_PREFIX6 = 16 };
+
 bool spf_record_is(struct slice text)
 {
 	return slice_starts_nocase(text, SLICE_LITERAL("v=spf1")) && (text.len == 6 || text.data[6] == ' ');
@@ -227,6 +229,27 @@ static bool parse_term(struct arena *arena, struct slice word, struct spf_record
 	}
 	record->count++;
 	return true;
+}
+
+bool spf_term_is_open(const struct spf_term *term, enum ip_family family)
+{
+	enum ip_family own = term->network.address.family;
+	switch (term->kind) {
+	case SPF_TERM_ALL:
+		return true;
+	case SPF_TERM_IP:
+		return (family == IP_UNKNOWN || family == own) &&
+		       term->network.prefix < (own == IP_V4 ? OPEN_PREFIX4 : OPEN_PREFIX6);
+	case SPF_TERM_A:
+	case SPF_TERM_MX:
+		return (family != IP_V6 && term->prefix4 < OPEN_PREFIX4) || (family != IP_V4 && term->prefix6 < OPEN_PREFIX6);
+	case SPF_TERM_EXISTS:
+		return !spf_macro_varies(term->domain);
+	case SPF_TERM_INCLUDE:
+	case SPF_TERM_PTR:
+		break;
+	}
+	return false;
 }
 
 bool spf_record_parse(struct arena *arena, struct slice text, struct spf_record *record_r, const char **problem_r)

@@ -24,6 +24,11 @@ struct spf_term {
 	unsigned prefix4, prefix6; /* SPF_TERM_A, SPF_TERM_MX */
 };
 
+/* Would every client of that family, or a large part of the Internet, match the term? all; ip4, a and mx with a prefix
+ * under /8, for IPv6 under /16; exists of a name that is the same for all. IP_UNKNOWN: of any family. Whether the qualifier is
+ * "+" is another matter. */
+bool spf_term_is_open(const struct spf_term *term, enum ip_family family);
+
 struct spf_record {
 	size_t count;
 	struct spf_term *terms;

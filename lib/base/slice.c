@@ -172,8 +172,7 @@ void strbuf_printf(struct strbuf *buffer, const char *format, ...)
 	buffer->len += (size_t)n;
 }
 
-/* Length of the valid UTF-8 sequence of two to four bytes at the front of text, or 0 (RFC 3629). */
-static size_t utf8_length(struct slice text)
+size_t text_utf8_length(struct slice text)
 {
 	const unsigned char *p = (const unsigned char *)text.data;
 	size_t n = p[0] >= 0xc2 && p[0] <= 0xdf ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : 0;
@@ -192,6 +191,29 @@ static size_t utf8_length(struct slice text)
 	return overlong || surrogate || too_large || c1_control ? 0 : n;
 }
 
+bool slice_is_ascii(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if ((unsigned char)text.data[i] >= 0x80) {
+			return false;
+		}
+	}
+	return true;
+}
+
+bool slice_is_utf8(struct slice text)
+{
+	for (size_t i = 0; i < text.len;) {
+		struct slice rest = {text.data + i, text.len - i};
+		size_t n = (unsigned char)rest.data[0] < 0x80 ? 1 : text_utf8_length(rest);
+		if (n == 0) {
+			return false;
+		}
+		i += n;
+	}
+	return true;
+}
+
 char *text_escape(struct arena *arena, struct slice text, const char *also, bool utf8, size_t max)
 {
 	struct strbuf out;
@@ -203,7 +225,7 @@ char *text_escape(struct arena *arena, struct slice text, const char *also, bool
 			strbuf_add_text(&out, "...");
 			break;
 		}
-		if (c >= 0x80 && utf8 && (n = utf8_length((struct slice){text.data + i, text.len - i})) > 0) {
+		if (c >= 0x80 && utf8 && (n = text_utf8_length((struct slice){text.data + i, text.len - i})) > 0) {
 			strbuf_add(&out, text.data + i, n);
 		} else if (c >= 0x20 && c < 0x7f && c != '\\' && strchr(also, c) == NULL) {
 			strbuf_add_char(&out, (char)c);

@@ -43,6 +43,9 @@ size_t slice_find(struct slice text, char c, size_t from);
 /* Decimal digits only, at most `max`; false when empty, other bytes, or too large. */
 bool slice_to_uint(struct slice text, unsigned long long max, unsigned long long *value_r);
 
+bool slice_is_ascii(struct slice text); /* no byte over 0x7f */
+bool slice_is_utf8(struct slice text);  /* ASCII, and well-formed UTF-8 (RFC 3629) without C1 controls */
+
 char *slice_dup(struct arena *arena, struct slice text);       /* with a final NUL */
 char *slice_dup_lower(struct arena *arena, struct slice text); /* ASCII letters made small */
 
@@ -73,6 +76,10 @@ void strbuf_add_text(struct strbuf *buffer, const char *text);
 void strbuf_add_slice(struct strbuf *buffer, struct slice text);
 void strbuf_add_char(struct strbuf *buffer, char c);
 void strbuf_printf(struct strbuf *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Length of the valid UTF-8 sequence of two to four bytes at the front of text (not empty), C1 controls excepted, or 0
+ * (RFC 3629). */
+size_t text_utf8_length(struct slice text);
 
 /* Text from the network made safe for a line of a log, a reply or a header: printable ASCII stays, but not `also`;
  * every other byte becomes \xHH (valid UTF-8 stays too when `utf8`). Cut after `max` bytes of output with "...". */

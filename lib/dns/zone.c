@@ -238,22 +238,41 @@ static ldns_status zone_records(struct dns_zone *zone, FILE *file, int *line)
 	return status;
 }
 
+/* All of the file, or NULL with errno set. */
+static char *zone_read_all(FILE *file, size_t *size_r)
+{
+	size_t capacity = 0;
+	size_t got;
+	char *text = NULL;
+	*size_r = 0;
+	do {
+		capacity = capacity == 0 ? 65536 : capacity * 2;
+		char *larger = realloc(text, capacity);
+		if (larger == NULL) {
+			abort();
+		}
+		text = larger;
+		got = fread(text + *size_r, 1, capacity - *size_r, file);
+		*size_r += got;
+	} while (got > 0 && *size_r == capacity && *size_r <= FILE_MAX);
+	if (ferror(file) != 0 || *size_r > FILE_MAX) {
+		int problem = ferror(file) != 0 ? errno : EFBIG;
+		free(text);
+		errno = problem;
+		return NULL;
+	}
+	return text;
+}
+
 static char *zone_read(const char *path, size_t *size_r)
 {
 	FILE *file = fopen(path, "re");
-	char *text = file == NULL ? NULL : malloc(FILE_MAX + 1);
-	if (text != NULL) {
-		*size_r = fread(text, 1, FILE_MAX + 1, file);
-		if (ferror(file) != 0 || *size_r > FILE_MAX) {
-			errno = ferror(file) != 0 ? errno : EFBIG;
-			free(text);
-			text = NULL;
-		}
+	if (file == NULL) {
+		return NULL;
 	}
+	char *text = zone_read_all(file, size_r);
 	int saved = errno;
-	if (file != NULL) {
-		fclose(file);
-	}
+	fclose(file);
 	errno = saved;
 	return text;
 }

@@ -3,6 +3,8 @@
 #ifndef MAILREEVE_INSPECT_INSPECT_H
 #define MAILREEVE_INSPECT_INSPECT_H
 
+#include "lib/auth/arc.h"
+#include "lib/auth/canon.h"
 #include "lib/auth/dkim_keys.h"
 #include "lib/inspect/file_class.h"
 #include "lib/mail/authres.h"
@@ -18,7 +20,10 @@ enum inspect_task {
 	INSPECT_DKIM = 1U << 0,
 	INSPECT_VIRUS = 1U << 1,
 	INSPECT_FILES = 1U << 2, /* what files the message carries */
-	INSPECT_EXPORT = 1U << 3 /* and their contents, for a scanner elsewhere; not with INSPECT_VIRUS */
+	INSPECT_EXPORT = 1U << 3, /* and their contents, for a scanner elsewhere; not with INSPECT_VIRUS */
+	INSPECT_ARC = 1U << 4,
+	INSPECT_BODY = 1U << 5, /* the hash of the body, for a seal */
+	INSPECT_ALL = (1U << 6) - 1
 };
 
 /* Parts beyond the first are only counted; what they are counts. */
@@ -42,6 +47,8 @@ struct inspect_request {
 	uint64_t now;                 /* epoch seconds, for x= and t= */
 	uint32_t deadline_ms;         /* the worker's own soft limit, under the pool's hard one */
 	const struct dkim_keys *keys; /* in the order of the DKIM-Signature fields */
+	struct dkim_rules dkim;
+	const struct arc_keys *arc_keys; /* NULL: none */
 	/* INSPECT_EXPORT: a tar of the contents, a regular file that the worker wrote: nobody but a scanner should read it.
 	 * -1: none. The caller closes it. Else NULL. */
 	int *files_fd_r;
@@ -80,6 +87,9 @@ struct inspect_signature {
 struct inspect_reply {
 	size_t signature_count;
 	const struct inspect_signature *signatures;
+	struct arc_verdict arc;    /* none where it was not asked for */
+	bool body_hashed;          /* INSPECT_BODY was asked for */
+	uint8_t body_digest[CANON_DIGEST_SIZE]; /* of the relaxed body */
 	enum inspect_virus_status virus;
 	const char *virus_name;    /* for FOUND and LIMIT; else NULL */
 	const char *virus_problem; /* for ERROR and NOT_SCANNED; else NULL */
@@ -94,7 +104,7 @@ struct inspect_reply {
 	const char *mime_defect;    /* how it is broken; NULL: not */
 	const char *mime_opaque;    /* what cannot be looked into; NULL: nothing */
 	const char *exhausted;      /* which bound ended the search for files; NULL: none */
-	uint32_t dkim_us, virus_us; /* time each took; virus: the search for files too */
+	uint32_t dkim_us, virus_us, arc_us; /* time each took; virus: the search for files too; arc: the body's hash too */
 };
 
 #endif

@@ -194,6 +194,30 @@ static bool reader_done(const struct reader *reader)
 
 /* ---- request ---- */
 
+/* The verifier knows a key by its name alone. */
+static void put_arc_keys(struct writer *writer, const struct arc_keys *keys)
+{
+	size_t count = keys == NULL ? 0 : keys->count;
+	put_u32(writer, (uint32_t)count);
+	for (size_t i = 0; i < count; i++) {
+		put_u32(writer, (uint32_t)keys->items[i].status);
+		put_text(writer, keys->items[i].name);
+		put_slice(writer, keys->items[i].status == DKIM_KEY_FOUND ? keys->items[i].text : SLICE_LITERAL(""));
+	}
+}
+
+static void get_arc_keys(struct reader *reader, struct arc_keys *keys_r)
+{
+	keys_r->count = get_upto(reader, ARC_MAX_KEYS);
+	for (size_t i = 0; i < keys_r->count; i++) {
+		struct dkim_key *key = &keys_r->items[i];
+		key->status = (enum dkim_key_status)get_upto(reader, DKIM_KEY_HEADER_CUT);
+		key->domain = key->selector = "";
+		key->name = get_text(reader);
+		key->text = get_slice(reader, DKIM_MAX_KEY);
+	}
+}
+
 size_t wire_put_request(const struct inspect_request *request, char *packet_r)
 {
 	struct writer writer = writer_open(packet_r, MAGIC_REQUEST);
@@ -201,6 +225,8 @@ size_t wire_put_request(const struct inspect_request *request, char *packet_r)
 	put_u64(&writer, request->message_size);
 	put_u64(&writer, request->now);
 	put_u32(&writer, request->deadline_ms);
+	put_u32(&writer, request->dkim.key_bits_min);
+	put_u32(&writer, request->dkim.clock_drift);
 	put_u32(&writer, (uint32_t)request->keys->count);
 	for (size_t i = 0; i < request->keys->count; i++) {
 		const struct dkim_key *key = &request->keys->items[i];
@@ -209,6 +235,7 @@ size_t wire_put_request(const struct inspect_request *request, char *packet_r)
 		put_text(&writer, key->selector);
 		put_slice(&writer, key->status == DKIM_KEY_FOUND ? key->text : SLICE_LITERAL(""));
 	}
+	put_arc_keys(&writer, request->arc_keys);
 	return writer_length(&writer);
 }
 
@@ -216,23 +243,93 @@ bool wire_get_request(struct slice packet, struct arena *arena, struct inspect_r
 {
 	struct reader reader = reader_open(packet, arena, MAGIC_REQUEST);
 	struct dkim_keys *keys = arena_alloc(arena, sizeof *keys);
-	*request_r = (struct inspect_request){.message_fd = -1, .keys = keys};
-	request_r->tasks = get_upto(&reader, INSPECT_DKIM | INSPECT_VIRUS | INSPECT_FILES | INSPECT_EXPORT);
+	struct arc_keys *arc_keys = arena_alloc(arena, sizeof *arc_keys);
+	*request_r = (struct inspect_request){.message_fd = -1, .keys = keys, .arc_keys = arc_keys};
+	request_r->tasks = get_upto(&reader, INSPECT_ALL);
 	request_r->message_size = get_u64(&reader);
 	request_r->now = get_u64(&reader);
 	request_r->deadline_ms = get_u32(&reader);
+	request_r->dkim.key_bits_min = get_u32(&reader);
+	request_r->dkim.clock_drift = get_u32(&reader);
 	keys->count = get_upto(&reader, DKIM_MAX_SIGNATURES);
 	for (size_t i = 0; i < keys->count; i++) {
 		struct dkim_key *key = &keys->items[i];
-		key->status = (enum dkim_key_status)get_upto(&reader, DKIM_KEY_UNUSABLE);
+		key->status = (enum dkim_key_status)get_upto(&reader, DKIM_KEY_HEADER_CUT);
 		key->domain = get_text(&reader);
 		key->selector = get_text(&reader);
 		key->text = get_slice(&reader, DKIM_MAX_KEY);
 	}
+	get_arc_keys(&reader, arc_keys);
 	return reader_done(&reader);
 }
 
 /* ---- reply ---- */
+
+static void put_arc(struct writer *writer, const struct arc_verdict *arc)
+{
+	put_u32(writer, (uint32_t)arc->result);
+	put_text(writer, arc->problem);
+	put_u32(writer, arc->oldest_pass);
+	put_u32(writer, arc->from_signed);
+	put_u32(writer, arc->too_long);
+	put_u32(writer, arc->ended);
+	put_u32(writer, (uint32_t)arc->count);
+	for (size_t i = 0; i < arc->count; i++) {
+		const struct arc_set *set = &arc->sets[i];
+		put_text(writer, set->domain);
+		put_text(writer, set->selector);
+		put_u32(writer, set->has_cv);
+		put_u32(writer, (uint32_t)set->cv);
+		put_u32(writer, (uint32_t)set->result_count);
+		for (size_t k = 0; k < set->result_count; k++) {
+			put_u32(writer, (uint32_t)set->results[k].method);
+			put_u32(writer, (uint32_t)set->results[k].result);
+			put_text(writer, set->results[k].domain);
+		}
+	}
+}
+
+static void get_arc_results(struct reader *reader, struct arc_set *set_r)
+{
+	set_r->result_count = get_upto(reader, ARC_MAX_RESULTS);
+	struct arc_result *results = arena_alloc(reader->arena, set_r->result_count * sizeof *results);
+	for (size_t i = 0; i < set_r->result_count; i++) {
+		results[i].method = (enum arc_method)get_upto(reader, ARC_METHOD_DKIM);
+		results[i].result = (enum auth_result)get_upto(reader, AUTH_PERMERROR);
+		results[i].domain = get_text(reader);
+	}
+	set_r->results = results;
+}
+
+/* A verdict is whole: a problem where there is one, sets where there is a chain. */
+static bool arc_consistent(const struct arc_verdict *arc)
+{
+	bool good = arc->result == AUTH_PASS && arc->count > 0 && !arc->too_long && !arc->ended;
+	bool bad = arc->result == AUTH_FAIL || (arc->result == AUTH_TEMPERROR && arc->count > 0);
+	return arc->problem != NULL ? bad : good || (arc->result == AUTH_NONE && arc->count == 0);
+}
+
+static void get_arc(struct reader *reader, struct arc_verdict *arc_r)
+{
+	arc_r->result = (enum auth_result)get_upto(reader, AUTH_PERMERROR);
+	arc_r->problem = get_text_or_null(reader);
+	arc_r->oldest_pass = get_upto(reader, ARC_MAX_SETS);
+	arc_r->from_signed = get_upto(reader, 1) == 1;
+	arc_r->too_long = get_upto(reader, 1) == 1;
+	arc_r->ended = get_upto(reader, 1) == 1;
+	arc_r->count = get_upto(reader, ARC_MAX_SETS);
+	struct arc_set *sets = arena_alloc(reader->arena, arc_r->count * sizeof *sets);
+	for (size_t i = 0; i < arc_r->count; i++) {
+		sets[i].instance = (unsigned)i + 1;
+		sets[i].domain = get_text(reader);
+		sets[i].selector = get_text(reader);
+		sets[i].has_cv = get_upto(reader, 1) == 1;
+		sets[i].cv = (enum arc_cv)get_upto(reader, ARC_CV_FAIL);
+		get_arc_results(reader, &sets[i]);
+	}
+	arc_r->sets = sets;
+	reader->bad = reader->bad || arc_r->oldest_pass > arc_r->count || !arc_consistent(arc_r);
+}
 
 static void put_database(struct writer *writer, const struct inspect_database *database)
 {
@@ -339,6 +436,9 @@ size_t wire_put_reply(const struct inspect_reply *reply, char *packet_r)
 		put_u32(&writer, signature->key_bits);
 		put_u32(&writer, signature->testing);
 	}
+	put_arc(&writer, &reply->arc);
+	put_u32(&writer, reply->body_hashed);
+	put(&writer, reply->body_digest, sizeof reply->body_digest);
 	put_u32(&writer, (uint32_t)reply->virus);
 	put_text(&writer, reply->virus_name);
 	put_text(&writer, reply->virus_problem);
@@ -347,6 +447,7 @@ size_t wire_put_reply(const struct inspect_reply *reply, char *packet_r)
 	put_files(&writer, reply);
 	put_u32(&writer, reply->dkim_us);
 	put_u32(&writer, reply->virus_us);
+	put_u32(&writer, reply->arc_us);
 	return writer_length(&writer);
 }
 
@@ -372,6 +473,9 @@ bool wire_get_reply(struct slice packet, struct arena *arena, struct inspect_rep
 		get_signature(&reader, &signatures[i]);
 	}
 	reply_r->signatures = signatures;
+	get_arc(&reader, &reply_r->arc);
+	reply_r->body_hashed = get_upto(&reader, 1) == 1;
+	get(&reader, reply_r->body_digest, sizeof reply_r->body_digest);
 	reply_r->virus = (enum inspect_virus_status)get_upto(&reader, INSPECT_VIRUS_NOT_SCANNED);
 	reply_r->virus_name = get_text_or_null(&reader);
 	reply_r->virus_problem = get_text_or_null(&reader);
@@ -380,6 +484,7 @@ bool wire_get_reply(struct slice packet, struct arena *arena, struct inspect_rep
 	get_files(&reader, reply_r);
 	reply_r->dkim_us = get_u32(&reader);
 	reply_r->virus_us = get_u32(&reader);
+	reply_r->arc_us = get_u32(&reader);
 	bool named = reply_r->virus == INSPECT_VIRUS_FOUND || reply_r->virus == INSPECT_VIRUS_LIMIT;
 	bool told = reply_r->virus == INSPECT_VIRUS_ERROR || reply_r->virus == INSPECT_VIRUS_NOT_SCANNED;
 	return reader_done(&reader) && named == (reply_r->virus_name != NULL) && told == (reply_r->virus_problem != NULL);

@@ -5,11 +5,12 @@
 
 #include "lib/inspect/pool.h"
 
-enum { WIRE_PACKET_MAX = 65536, WIRE_TEXT_MAX = 2048, WIRE_DATABASES_MAX = 256, WIRE_IGNORED_MAX = 256 };
+enum { WIRE_PACKET_MAX = 196608, WIRE_TEXT_MAX = 2048, WIRE_DATABASES_MAX = 256, WIRE_IGNORED_MAX = 256 };
 
 /* ---- pool -> worker, worker -> pool ---- */
 
-/* Length of the packet; never more than WIRE_PACKET_MAX. */
+/* Length of the packet; never more than WIRE_PACKET_MAX, which has room for the largest: 16 DKIM and 51 ARC keys within
+ * their bounds. The kernel takes packets up to a socket's send buffer, which is 212992 bytes. */
 size_t wire_put_request(const struct inspect_request *request, char *packet_r);
 /* message_fd is not in the packet: it comes beside it. Texts are copied to arena. */
 bool wire_get_request(struct slice packet, struct arena *arena, struct inspect_request *request_r);

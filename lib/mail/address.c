@@ -154,10 +154,11 @@ static bool parse_spec(struct arena *arena, struct slice text, struct address *a
 	}
 	struct slice local = {spec.data, at};
 	struct slice domain = {spec.data + at + 1, spec.len - at - 1};
-	if (!local_valid(local) || find_outside(domain, "@", 0) < domain.len) {
+	bool literal = domain.len > 0 && domain.data[0] == '[';
+	if (!local_valid(local) || find_outside(domain, "@", 0) < domain.len ||
+	    (literal && skip_quoted(domain, 0, ']') != domain.len)) {
 		return false;
 	}
-	bool literal = domain.len > 0 && domain.data[0] == '[';
 	const char *canonical = literal ? "" : domain_canonical(arena, domain);
 	if (canonical == NULL) {
 		return false;
@@ -273,17 +274,33 @@ void address_parse_list(struct arena *arena, struct slice value, struct address_
 	list_r->malformed = list_r->malformed || group;
 }
 
-static enum author_status author_judge(const struct address_list *list)
+/* "@" and the beginning of a name behind it, wherever it stands. */
+static bool shows_address(struct slice value)
+{
+	for (size_t at = slice_find(value, '@', 0); at < value.len; at = slice_find(value, '@', at + 1)) {
+		size_t next = at + 1;
+		while (next < value.len && (is_space(value.data[next]) || value.data[next] == '\0')) {
+			next++;
+		}
+		char c = next < value.len ? value.data[next] : ' ';
+		if (ascii_is_alpha(c) || ascii_is_digit(c) || (unsigned char)c >= 0x80 || c == '(' || c == '"') {
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum author_status author_judge(const struct address_list *list, struct slice value)
 {
 	if (list->malformed || list->truncated) {
-		return AUTHOR_MALFORMED;
+		return shows_address(value) ? AUTHOR_MALFORMED : AUTHOR_NO_DOMAIN;
 	}
 	if (list->count == 0) {
 		return AUTHOR_EMPTY;
 	}
 	for (size_t i = 0; i < list->count; i++) {
 		if (list->items[i].domain[0] == '\0') {
-			return AUTHOR_MALFORMED;
+			return list->count > 1 ? AUTHOR_MALFORMED : AUTHOR_NO_DOMAIN;
 		}
 		if (strcmp(list->items[i].domain, list->items[0].domain) != 0) {
 			return AUTHOR_MANY_DOMAINS;
@@ -300,8 +317,9 @@ void author_find(struct arena *arena, const struct headers *headers, struct auth
 		return;
 	}
 	struct address_list *list = arena_alloc(arena, sizeof *list);
-	address_parse_list(arena, headers_find(headers, "From", 0)->value, list);
-	author_r->status = author_judge(list);
+	struct slice value = headers_find(headers, "From", 0)->value;
+	address_parse_list(arena, value, list);
+	author_r->status = author_judge(list, value);
 	if (list->count > 0) {
 		author_r->address = list->items[0];
 	}
@@ -318,6 +336,8 @@ const char *author_status_text(enum author_status status)
 		return "more than one From field";
 	case AUTHOR_EMPTY:
 		return "a From field without an address";
+	case AUTHOR_NO_DOMAIN:
+		return "a From field without a domain";
 	case AUTHOR_MALFORMED:
 		return "a From field that cannot be read";
 	case AUTHOR_MANY_DOMAINS:

@@ -25,14 +25,15 @@ struct address_list {
  * understood; display names are not kept. */
 void address_parse_list(struct arena *arena, struct slice value, struct address_list *list_r);
 
-/* The author of a message for DMARC (RFC 9989 5.x / RFC 7489 6.6.1): exactly one From field whose mailboxes all have
- * one and the same domain. */
+/* The author of a message for DMARC (RFC 9989 5.3.1, 11.5): exactly one From field whose mailboxes all have one and the
+ * same domain. A field that is read here in one way only is OK; what a mail program may read otherwise is not. */
 enum author_status {
 	AUTHOR_OK,
 	AUTHOR_NO_FROM,          /* no From field */
 	AUTHOR_MANY_FROM,        /* more than one From field */
 	AUTHOR_EMPTY,            /* a From without any mailbox (or only an empty group) */
-	AUTHOR_MALFORMED,        /* cannot be read, or a domain that is no domain name */
+	AUTHOR_NO_DOMAIN,        /* cannot be read, and nothing in it looks like an address with a domain name */
+	AUTHOR_MALFORMED,        /* cannot be read, and something does: somebody may show it as the author */
 	AUTHOR_MANY_DOMAINS      /* mailboxes of different domains */
 };
 struct author {

@@ -2,7 +2,7 @@
 #ifndef MAILREEVE_MAIL_AUTHRES_H
 #define MAILREEVE_MAIL_AUTHRES_H
 
-#include "lib/base/slice.h"
+#include "lib/mail/field.h"
 
 /* The registered result words; not every method uses every one. */
 enum auth_result {
@@ -17,12 +17,14 @@ enum auth_result {
 };
 const char *auth_result_name(enum auth_result result); /* "temperror" */
 
-/* Writer. Begin with the authserv-id, add methods with their properties, finish. Values are quoted where the grammar
- * asks for it, comments are made safe; bytes that cannot stand in a header are dropped. */
+/* Writer, strictly by RFC 8601 2.2. Begin with the authserv-id (of one with U-labels the A-labels are written), add
+ * methods with their properties, finish. Values are quoted where the grammar asks for it, and cut when over 800 bytes;
+ * comments are cut at 200 and US-ASCII, values too unless `utf8` is set; what cannot stand in a header becomes '?'. Lines are folded at 76 bytes where
+ * there is a place to, and are never over 998. */
 struct authres {
-	struct strbuf text;
+	struct field field;
 	unsigned methods;
-	size_t line; /* bytes since the last fold */
+	bool utf8; /* values may be UTF-8: in an internationalized message alone (RFC 6532). Set after begin */
 };
 void authres_begin(struct authres *authres, struct arena *arena, const char *authserv_id);
 void authres_method(struct authres *authres, const char *method, enum auth_result result, const char *comment,
@@ -32,9 +34,10 @@ void authres_property(struct authres *authres, const char *ptype, const char *pr
  * added (RFC 8601 2.2). */
 const char *authres_finish(struct authres *authres);
 
-/* Reader for removal (RFC 8601 5): does this value claim to come from authserv_id? Case does not matter; comments and
- * folding before and around the identifier, a quoted identifier, and a missing version or ";" are all understood, and
- * trailing dots are ignored. When in doubt the answer is true: a field that might be ours is removed. */
+/* Reader for removal (RFC 8601 5): does this value claim to come from authserv_id, to any reader? Neither case, comments
+ * and folding, quotes, a version, a missing ";", trailing dots, control bytes, white or invisible characters inside,
+ * nor U-labels for A-labels and the other way round make a difference. When in doubt the answer is true: a field without
+ * an identifier (empty, or the first result in its place) may be taken for ours. */
 bool authres_claims(struct slice value, const char *authserv_id);
 
 #endif

@@ -30,16 +30,6 @@ static bool domain_valid(struct slice name)
 	return true;
 }
 
-static bool is_ascii(struct slice text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		if ((unsigned char)text.data[i] >= 0x80) {
-			return false;
-		}
-	}
-	return true;
-}
-
 static const char *domain_from_ascii(struct arena *arena, struct slice text)
 {
 	if (text.len > 0 && text.data[text.len - 1] == '.') {
@@ -53,7 +43,7 @@ const char *domain_canonical(struct arena *arena, struct slice text)
 	if (text.len == 0 || text.len > INPUT_MAX || memchr(text.data, '\0', text.len) != NULL) {
 		return NULL;
 	}
-	if (is_ascii(text)) {
+	if (slice_is_ascii(text)) {
 		return domain_from_ascii(arena, text);
 	}
 	char *ascii = NULL;

@@ -5,13 +5,16 @@
 
 enum { DECODE_MAX = 4096, CHARSET_MAX = 40 };
 
-bool headers_add(struct headers *headers, struct arena *arena, const struct header_limits *limits, struct slice name,
-                 struct slice value)
+static bool has_room(struct headers *headers, const struct header_limits *limits, size_t bytes)
 {
-	if (headers->count >= limits->max_count || name.len + value.len > limits->max_bytes - headers->bytes) {
-		headers->truncated = true;
-		return false;
-	}
+	bool room = headers->count < limits->max_count && bytes <= limits->max_bytes - headers->bytes;
+	headers->truncated = headers->truncated || !room;
+	return room;
+}
+
+/* field: in the arena; its name is so long, its value is at its end. */
+static void add_field(struct headers *headers, struct arena *arena, struct slice field, size_t name, size_t value)
+{
 	if (headers->count == headers->capacity) {
 		size_t capacity = headers->capacity == 0 ? 32 : headers->capacity * 2;
 		struct header *items = arena_alloc(arena, capacity * sizeof *items);
@@ -22,10 +25,25 @@ bool headers_add(struct headers *headers, struct arena *arena, const struct head
 		headers->capacity = capacity;
 	}
 	headers->items[headers->count++] = (struct header){
-		.name = {slice_dup(arena, name), name.len},
-		.value = {slice_dup(arena, value), value.len},
+		.name = {field.data, name},
+		.value = {field.data + field.len - value, value},
+		.field = field,
 	};
-	headers->bytes += name.len + value.len;
+	headers->bytes += name + value;
+}
+
+bool headers_add(struct headers *headers, struct arena *arena, const struct header_limits *limits, struct slice name,
+                 struct slice value)
+{
+	if (!has_room(headers, limits, name.len + value.len)) {
+		return false;
+	}
+	struct strbuf field;
+	strbuf_init(&field, arena);
+	strbuf_add_slice(&field, name);
+	strbuf_add_char(&field, ':');
+	strbuf_add_slice(&field, value);
+	add_field(headers, arena, (struct slice){field.data, field.len}, name.len, value.len);
 	return true;
 }
 
@@ -85,9 +103,11 @@ size_t headers_parse(struct headers *headers, struct arena *arena, const struct 
 			struct slice more = line_at(message, next, &next);
 			end = (size_t)(more.data - message.data) + more.len;
 		}
-		size_t value = at + colon + 1;
-		headers_add(headers, arena, limits, (struct slice){message.data + at, name},
-		            (struct slice){message.data + value, end - value});
+		size_t value = end - (at + colon + 1);
+		if (has_room(headers, limits, name + value)) {
+			struct slice field = {slice_dup(arena, (struct slice){message.data + at, end - at}), end - at};
+			add_field(headers, arena, field, name, value);
+		}
 		at = next;
 	}
 	return at;

@@ -7,6 +7,7 @@
 struct header {
 	struct slice name;  /* without the colon */
 	struct slice value; /* all after the colon, leading space and folds (CRLF + blank) included, no final CRLF */
+	struct slice field; /* both and what stands between, as simple canonicalization (RFC 6376 3.4.1) wants it */
 };
 
 struct headers {
@@ -22,7 +23,7 @@ struct header_limits {
 	size_t max_bytes; /* of all fields together */
 };
 
-/* Copies name and value into the arena. False, and headers->truncated set, when a limit is reached. */
+/* Copies name and value into the arena, as "name:value". False, and headers->truncated set, when a limit is reached. */
 bool headers_add(struct headers *headers, struct arena *arena, const struct header_limits *limits, struct slice name,
                  struct slice value);
 

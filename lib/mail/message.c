@@ -203,13 +203,20 @@ enum message_status message_add_header(struct message *message, struct slice nam
 	if (message->status != MESSAGE_OK) {
 		return message->status;
 	}
-	/* Past the limit the bytes still belong to the message, but it will not be inspected: no memory is spent on them. */
-	if (headers_add(&message->headers, message->arena, &message->settings.headers, name, value)) {
-		strbuf_add_slice(&message->block, name);
-		strbuf_add_char(&message->block, ':');
-		block_add_value(&message->block, value);
-		strbuf_add_text(&message->block, "\r\n");
+	struct strbuf *block = &message->block;
+	size_t start = block->len;
+	strbuf_add_slice(block, name);
+	strbuf_add_char(block, ':');
+	size_t value_start = block->len;
+	block_add_value(block, value);
+	/* The field as the worker will see it: what is signed is canonical only with CRLF. */
+	struct slice wire = {block->data + value_start, block->len - value_start};
+	if (!headers_add(&message->headers, message->arena, &message->settings.headers, name, wire)) {
+		/* Past the limit the bytes still belong to the message, but it will not be inspected: they are not kept. */
+		block->len = start;
+		return MESSAGE_OK;
 	}
+	strbuf_add_text(block, "\r\n");
 	return MESSAGE_OK;
 }
 
@@ -274,6 +281,20 @@ static void message_add_unix(struct message *message, struct slice bytes)
 	}
 }
 
+/* As the lines of the message become CRLF, those of the view of its header do. */
+static void headers_to_wire(struct headers *headers, struct arena *arena)
+{
+	for (size_t i = 0; i < headers->count; i++) {
+		struct slice *value = &headers->items[i].value;
+		if (value->len > 0 && memchr(value->data, '\n', value->len) != NULL) {
+			struct strbuf wire;
+			strbuf_init(&wire, arena);
+			block_add_value(&wire, *value);
+			*value = (struct slice){wire.data, wire.len};
+		}
+	}
+}
+
 enum message_status message_load(struct message *message, struct slice bytes)
 {
 	if (bytes.len >= 5 && memcmp(bytes.data, "From ", 5) == 0) {
@@ -286,6 +307,7 @@ enum message_status message_load(struct message *message, struct slice bytes)
 	uint64_t body = headers_parse(&message->headers, message->arena, &message->settings.headers, bytes);
 	message->block_written = true;
 	if (unix_lines) {
+		headers_to_wire(&message->headers, message->arena);
 		message_add_unix(message, (struct slice){bytes.data, body});
 		uint64_t header_size = message->size;
 		message_add_unix(message, (struct slice){bytes.data + body, bytes.len - body});

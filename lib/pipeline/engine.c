@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/pipeline/stage_list.h"
+#include "lib/pipeline/stage_sign.h"
 #include "lib/pipeline/stage_virus.h"
 #include "lib/pipeline/stages.h"
 #include "lib/policy/globals.h"
@@ -20,13 +21,18 @@ struct engine {
 	bool daemon;
 	struct poison *poison;
 	struct message_budget budget;
+	struct keystore *keystore;
 	pthread_mutex_t lock; /* guards config: held for a pointer and a count only */
 	struct config *config;
 };
 
-static struct dns *engine_open_resolver(const struct dns_options *options, char **error_r)
+struct dns *engine_open_dns(const struct config *config, const char *zone, char **error_r)
 {
+	const struct dns_options *options = config_settings(config, SECTION_DNS);
 	struct dns_settings settings;
+	if (zone != NULL) {
+		return dns_open_zone(zone, error_r);
+	}
 	dns_settings_default(&settings);
 	settings.forwarders = options->forwarders;
 	settings.timeout_ns = options->timeout;
@@ -46,13 +52,10 @@ static struct dns *engine_open_resolver(const struct dns_options *options, char 
 	return dns_open_resolver(&settings, error_r);
 }
 
-static size_t engine_virus_index(void)
+static const char *engine_keys_dir(const struct config *config)
 {
-	size_t i = 0;
-	while (stages[i] != &stage_virus) {
-		i++;
-	}
-	return SECTION_FIRST_STAGE + i;
+	const struct sign_settings *sign = config_settings(config, stages_section(&stage_sign));
+	return sign->keys_dir;
 }
 
 /* What the workers are started with. Valid while config and engine are. */
@@ -60,13 +63,13 @@ static void engine_keeper_settings(const struct engine *engine, const struct con
                                    struct keeper_settings *settings_r)
 {
 	const struct content_options *content = config_settings(config, SECTION_CONTENT);
-	const struct virus_settings *virus = config_settings(config, engine_virus_index());
+	const struct virus_settings *virus = config_settings(config, stages_section(&stage_virus));
 	struct pool_settings *pool = &settings_r->pool;
 	*settings_r = (struct keeper_settings){
 	    .clamd_socket = virus->engine == VIRUS_CLAMD ? virus->clamd_socket : NULL,
 	    .check_interval_ns = virus->check_interval,
 	    .test_interval_ns = virus->self_test_interval,
-	    .self_test = virus->self_test && config_mode(config, engine_virus_index()) != MODE_OFF,
+	    .self_test = virus->self_test && config_mode(config, stages_section(&stage_virus)) != MODE_OFF,
 	    .watch = engine->daemon,
 	};
 	pool_settings_default(pool);
@@ -99,7 +102,7 @@ static char *engine_program(const char *program)
 /* What cannot be kept to is refused: clamd tells of one match only, and behind one that is ignored another may hide. */
 static const char *engine_refusal(const struct config *config)
 {
-	const struct virus_settings *virus = config_settings(config, engine_virus_index());
+	const struct virus_settings *virus = config_settings(config, stages_section(&stage_virus));
 	return virus->engine == VIRUS_CLAMD && virus->ignore[0] != NULL
 	           ? "virus.ignore does not hold with engine = clamd: name the signatures in an .ign2 file of clamd's database"
 	           : NULL;
@@ -112,7 +115,7 @@ static void engine_log_start(struct engine *engine, const struct config *config)
 	const struct inspect_database *database = &status.pool.database;
 	log_info("content workers: %u, sandbox: %s, ClamAV signatures: %u%s", status.pool.workers, status.pool.sandbox,
 	         database->signatures, status.clamd ? ", viruses are looked for by clamd" : "");
-	if (config_mode(config, engine_virus_index()) == MODE_OFF) {
+	if (config_mode(config, stages_section(&stage_virus)) == MODE_OFF) {
 		return;
 	}
 	if (!database->official) {
@@ -145,13 +148,14 @@ struct engine *engine_open(struct config *config, const struct engine_options *o
 		engine->keeper = keeper_open(&settings, error_r);
 	}
 	if (engine->keeper != NULL) {
-		engine->dns = options->dns_zone != NULL ? dns_open_zone(options->dns_zone, error_r)
-		                                        : engine_open_resolver(config_settings(config, SECTION_DNS), error_r);
+		engine->dns = engine_open_dns(config, options->dns_zone, error_r);
 	}
 	if (engine->dns == NULL) {
 		engine_close(engine);
 		return NULL;
 	}
+	engine->keystore =
+		keystore_create(engine_keys_dir(config), globals_user(config_settings(config, SECTION_GLOBALS), NULL));
 	engine_log_start(engine, config);
 	return engine;
 }
@@ -161,6 +165,7 @@ void engine_close(struct engine *engine)
 	if (engine == NULL) {
 		return;
 	}
+	keystore_destroy(engine->keystore);
 	keeper_close(engine->keeper);
 	dns_close(engine->dns);
 	config_release(engine->config);
@@ -239,6 +244,7 @@ void engine_publish(struct engine *engine, struct config *config)
 	engine_log_counters(engine);
 	config_release(old);
 	config_release(before);
+	keystore_reload(engine->keystore, engine_keys_dir(config));
 }
 
 struct config *engine_config(struct engine *engine)
@@ -267,4 +273,9 @@ struct poison *engine_poison(struct engine *engine)
 struct message_budget *engine_message_budget(struct engine *engine)
 {
 	return &engine->budget;
+}
+
+struct keystore *engine_keystore(struct engine *engine)
+{
+	return engine->keystore;
 }

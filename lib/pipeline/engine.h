@@ -1,7 +1,8 @@
-/* engine: what all sessions share: the published configuration, the resolver and the content workers. */
+/* engine: what all sessions share: the published configuration, the resolver, the content workers and our keys. */
 #ifndef MAILREEVE_PIPELINE_ENGINE_H
 #define MAILREEVE_PIPELINE_ENGINE_H
 
+#include "lib/auth/keystore.h"
 #include "lib/dns/dns.h"
 #include "lib/inspect/keeper.h"
 #include "lib/inspect/poison.h"
@@ -19,15 +20,19 @@ struct engine_options {
 struct engine *engine_open(struct config *config, const struct engine_options *options, char **error_r);
 void engine_close(struct engine *engine); /* no session may be alive; takes NULL */
 
-/* Publishes another snapshot: sessions that have begun keep theirs. What only a restart can change (socket, user, dns)
+/* Publishes another snapshot: sessions that have begun keep theirs. The keys are read again. What only a restart can change (socket, user, dns)
  * is logged when it differs. Other options of content { } and virus { } start other workers beside the old: see keeper.h. */
 void engine_publish(struct engine *engine, struct config *config);
 void engine_log_counters(struct engine *engine); /* what the content workers have done since the start */
 struct config *engine_config(struct engine *engine); /* a reference of the current one: config_release() */
 
+/* The resolver as configured, or the master file. NULL with *error_r (free()). For commands that need no more. */
+struct dns *engine_open_dns(const struct config *config, const char *zone, char **error_r);
+
 struct dns *engine_dns(struct engine *engine);
 struct keeper *engine_keeper(struct engine *engine);
 struct poison *engine_poison(struct engine *engine);
 struct message_budget *engine_message_budget(struct engine *engine);
+struct keystore *engine_keystore(struct engine *engine); /* of sign.keys_dir */
 
 #endif

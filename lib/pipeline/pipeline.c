@@ -71,6 +71,17 @@ static size_t pipeline_pass(struct session *session, bool *progress_r)
 	return left;
 }
 
+/* For an answer, or until a stage wants to be called. False: the deadline has passed. */
+static bool pipeline_wait(struct session *session, uint64_t deadline)
+{
+	bool early = session->wake_at != 0 && session->wake_at < deadline;
+	if (lookups_wait(session->lookups, early ? session->wake_at : deadline) || early) {
+		return true;
+	}
+	lookups_expire(session->lookups, "deadline");
+	return false;
+}
+
 bool pipeline_finish(struct session *session)
 {
 	const struct dns_options *dns = config_settings(session->config, SECTION_DNS);
@@ -89,10 +100,7 @@ bool pipeline_finish(struct session *session)
 			continue;
 		}
 		if (lookups_pending(session->lookups) > 0) {
-			if (!lookups_wait(session->lookups, deadline)) {
-				lookups_expire(session->lookups, "deadline");
-				expired = true;
-			}
+			expired = !pipeline_wait(session, deadline) || expired;
 			continue;
 		}
 		/* Nothing moves any more. A stage may have read its last answer in this very pass and wait for one before it

@@ -100,11 +100,18 @@ void session_connect(struct session *session, const struct ip *client, const cha
 	lookups_mark(session->lookups);
 }
 
+/* Sendmail tells its bare version. */
+void session_mta(struct session *session, const char *version)
+{
+	session->mta_is_sendmail = version != NULL && ascii_is_digit(version[0]);
+}
+
 void session_helo(struct session *session, const char *helo)
 {
 	size_t n = strnlen(helo, sizeof session->helo - 1);
 	memcpy(session->helo, helo, n);
 	session->helo[n] = '\0';
+	session->helo_count++;
 	pipeline_advance(session, PHASE_HELO);
 	lookups_mark(session->lookups);
 }
@@ -145,18 +152,27 @@ static void transaction_reset(struct session *session)
 	session->mail_from = (struct address){"", "", ""};
 	session->recipients = NULL;
 	session->recipient_count = session->recipient_capacity = 0;
-	session->spf_known = session->keys_known = session->inspected = session->dmarc_known = false;
-	session->spf = (struct spf_verdict){.result = AUTH_NONE, .domain = ""};
+	session->smtputf8 = false;
+	session->spf_known = session->spf_helo_known = session->spf_helo_checked = session->keys_known = false;
+	session->arc_keys_known = session->inspected = session->arc_known = session->dmarc_known = false;
+	session->spf = session->spf_helo = (struct spf_verdict){.result = AUTH_NONE, .domain = ""};
+	session->spf_helo.scope = SPF_SCOPE_HELO;
 	session->keys.count = session->keys.ignored = 0;
+	session->arc_keys = NULL;
+	session->arc_sealing = false;
+	session->arc_sealed = 0;
+	session->arc_trusted = 0;
 	session->author = (struct author){.status = AUTHOR_NO_FROM, .address = {"", "", ""}};
 	session->pool_result = POOL_OK;
 	session->poison = false;
 	session->inspection = (struct inspect_reply){.virus = INSPECT_VIRUS_NOT_ASKED};
 	session->dmarc = (struct dmarc_verdict){.result = AUTH_NONE, .domain = "", .org_domain = "", .policy_domain = ""};
 	session->authres = NULL;
+	session->signature_count = 0;
 	session->finding_count = 0;
 	session->edits = NULL;
 	session->edit_count = session->edit_capacity = 0;
+	session->wake_at = 0;
 	memset(session->stage_ns, 0, sizeof session->stage_ns);
 	session->verdict = (struct verdict){.action = VERDICT_ACCEPT};
 	session->elapsed_ns = 0;
@@ -189,6 +205,11 @@ void session_mail(struct session *session, const char *path, const char *auth_us
 	session->direction = outbound ? DIRECTION_OUTBOUND : DIRECTION_INBOUND;
 	address_parse_path(session->arena, path, &session->mail_from);
 	pipeline_advance(session, PHASE_MAIL);
+}
+
+void session_smtputf8(struct session *session)
+{
+	session->smtputf8 = true;
 }
 
 void session_queue_id(struct session *session, const char *queue_id)
@@ -308,12 +329,14 @@ static void edit_add(struct session *session, struct edit edit)
 	session->edits[session->edit_count++] = edit;
 }
 
-void session_edit(struct session *session, const struct stage *stage, enum edit_kind kind, const char *name,
+bool session_edit(struct session *session, const struct stage *stage, enum edit_kind kind, const char *name,
                   const char *value, size_t index)
 {
-	if (stage_may_edit(session, stage)) {
+	bool may = stage_may_edit(session, stage);
+	if (may) {
 		edit_add(session, (struct edit){kind, name, value, index});
 	}
+	return may;
 }
 
 /* X-Mailreeve-Verdict: for filters behind us. One that came with the message is always removed. It goes in front of

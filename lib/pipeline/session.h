@@ -8,6 +8,8 @@
 #ifndef MAILREEVE_PIPELINE_SESSION_H
 #define MAILREEVE_PIPELINE_SESSION_H
 
+#include "lib/auth/dkim_crypto.h"
+#include "lib/auth/arc_keys.h"
 #include "lib/auth/dkim_keys.h"
 #include "lib/auth/dmarc.h"
 #include "lib/auth/spf.h"
@@ -33,7 +35,13 @@ struct recipient {
 	struct verdict verdict; /* after session_end() */
 };
 
-enum { SESSION_MAX_STAGES = 32, SESSION_MAX_FINDINGS = 256, SESSION_HELO_SIZE = 513 };
+/* A DKIM-Signature that the verdict adds. */
+struct session_signature {
+	const char *domain, *selector;
+	enum dkim_algorithm algorithm;
+};
+
+enum { SESSION_MAX_STAGES = 32, SESSION_MAX_FINDINGS = 256, SESSION_HELO_SIZE = 513, SESSION_MAX_SIGNATURES = 8 };
 
 struct session {
 	struct engine *engine;
@@ -46,8 +54,10 @@ struct session {
 	struct ip client;         /* IP_UNKNOWN: explain without --client */
 	const char *client_name;  /* verified by the MTA, "" or "[192.0.2.1]" when it has none */
 	char helo[SESSION_HELO_SIZE]; /* the last one */
+	unsigned helo_count;          /* how many there were */
 	const char *authserv_id;
 	const char *tls_version, *tls_cipher; /* "": no TLS */
+	bool mta_is_sendmail;
 
 	/* The transaction */
 	uint64_t now;            /* epoch seconds at MAIL, or explain --now */
@@ -55,6 +65,7 @@ struct session {
 	const char *auth_user;   /* "": not authenticated */
 	char support_id[16];
 	enum direction direction;
+	bool smtputf8; /* an internationalized message (RFC 6531): its header may hold UTF-8 */
 	struct address mail_from;
 	struct recipient *recipients;
 	size_t recipient_count, recipient_capacity;
@@ -62,15 +73,25 @@ struct session {
 	enum message_status message_status; /* the first trouble, MESSAGE_OK so far */
 
 	/* What stages found out */
-	bool spf_known, keys_known, inspected, dmarc_known;
-	struct spf_verdict spf;   /* valid when spf_known and direction inbound */
+	bool spf_known, spf_helo_known, keys_known, arc_keys_known, inspected, arc_known, dmarc_known;
+	bool spf_helo_checked;  /* HELO was checked beside MAIL FROM: spf_helo says more than spf */
+	struct spf_verdict spf; /* of MAIL FROM; valid when spf_known and direction inbound */
+	struct spf_verdict spf_helo; /* of HELO, likewise; for the null path a copy of spf, which is HELO's then */
 	struct dkim_keys keys;
+	struct dkim_rules dkim_rules;
+	struct arc_keys *arc_keys; /* NULL: stage_arc did not run */
 	struct author author;
 	enum pool_result pool_result; /* valid when inspected */
 	bool poison;                  /* content workers fail on it: not inspected, and content.poison says so */
 	struct inspect_reply inspection;
+	bool arc_sealing;    /* a set of our own is wanted */
+	unsigned arc_sealed; /* instance of the set that the verdict adds; 0: none */
+	size_t arc_trusted; /* sets from the newest down whose sealers are trusted one and all; of a chain that passes, or would
+	                       if it were not for DNS (temperror) */
 	struct dmarc_verdict dmarc;
 	const char *authres; /* value of our Authentication-Results, NULL: none is added */
+	size_t signature_count; /* of our own */
+	struct session_signature signatures[SESSION_MAX_SIGNATURES];
 
 	struct finding *findings[SESSION_MAX_FINDINGS];
 	size_t finding_count;
@@ -79,6 +100,8 @@ struct session {
 	uint64_t stage_ns[SESSION_MAX_STAGES];  /* time in hooks of stages[i], by stage */
 	uint32_t stages_done;                   /* bit i: stages[i] is done in this phase */
 	uint64_t deadline;                      /* monotonic, of the verdict; set at session_end() */
+	uint64_t wake_at;                       /* monotonic: a pending stage wants to be called by then, which sets it to
+	                                           0 when it is done; 0: none does */
 	struct verdict verdict;                 /* common verdict, after session_end() */
 	uint64_t elapsed_ns;                    /* of session_end() */
 };
@@ -88,11 +111,14 @@ void session_destroy(struct session *session); /* takes NULL; ends an unfinished
 
 /* client NULL: unknown; for local submission the milter gives 127.0.0.1. host may be NULL. authserv_id: the MTA's name or NULL. */
 void session_connect(struct session *session, const struct ip *client, const char *host, const char *authserv_id);
+/* The MTA's macro v, "Postfix 3.7.11" or "8.17.1"; NULL: not told. */
+void session_mta(struct session *session, const char *version);
 void session_helo(struct session *session, const char *helo);
 void session_tls(struct session *session, const char *version, const char *cipher); /* NULL: none */
 
 /* path as libmilter gives it, "<a@b>". auth_user and queue_id may be NULL. now 0: the clock. */
 void session_mail(struct session *session, const char *path, const char *auth_user, const char *queue_id, uint64_t now);
+void session_smtputf8(struct session *session);                       /* MAIL had the parameter SMTPUTF8 */
 void session_queue_id(struct session *session, const char *queue_id); /* as soon as the MTA tells it; NULL: no news */
 enum session_rcpt_result { SESSION_RCPT_OK, SESSION_RCPT_TOO_MANY };
 enum session_rcpt_result session_rcpt(struct session *session, const char *path);
@@ -117,8 +143,8 @@ const struct verdict *session_end_envelope(struct session *session);
  * instead of the code's own) may be NULL; both are escaped, bounded and copied. Findings beyond SESSION_MAX_FINDINGS are
  * dropped but for enforced ones, which take the place of one that is not. */
 void session_find(struct session *session, const struct finding_code *code, const char *detail, const char *reply);
-/* The header edit is not made where the mode of the stage keeps it from acting. */
-void session_edit(struct session *session, const struct stage *stage, enum edit_kind kind, const char *name,
+/* False: the header edit is not made, as the mode of the stage keeps it from acting. */
+bool session_edit(struct session *session, const struct stage *stage, enum edit_kind kind, const char *name,
                   const char *value, size_t index);
 const struct headers *session_headers(const struct session *session);
 const struct globals *session_globals(const struct session *session);

@@ -25,6 +25,12 @@ static unsigned inspect_tasks(const struct session *session)
 	if (pipeline_runs(session, &stage_dkim) && session->keys.count > 0) {
 		tasks |= INSPECT_DKIM;
 	}
+	if (session->arc_keys != NULL && session->arc_keys->any) {
+		tasks |= INSPECT_ARC;
+	}
+	if (session->arc_sealing) {
+		tasks |= INSPECT_BODY;
+	}
 	if (pipeline_runs(session, &stage_virus)) {
 		tasks |= INSPECT_VIRUS;
 	}
@@ -34,7 +40,7 @@ static unsigned inspect_tasks(const struct session *session)
 	return tasks;
 }
 
-/* Where no worker looked at the message, a signature that might be good is not a bad one. */
+/* Where no worker looked at the message, a signature or a chain that might be good is not a bad one. */
 static void inspect_reply_failed(struct session *session, const char *problem)
 {
 	const struct dkim_keys *keys = &session->keys;
@@ -52,6 +58,9 @@ static void inspect_reply_failed(struct session *session, const char *problem)
 	                                             .signatures = signatures,
 	                                             .virus = INSPECT_VIRUS_NOT_SCANNED,
 	                                             .virus_problem = problem};
+	if (session->arc_keys != NULL && session->arc_keys->any) {
+		session->inspection.arc = (struct arc_verdict){.result = AUTH_TEMPERROR, .problem = "not verified"};
+	}
 }
 
 /* Whose fault it may be: a worker that was busy, or not there, has not seen the message. */
@@ -109,6 +118,8 @@ static void inspect_ask(struct session *session, unsigned tasks)
 		.now = session->now,
 		.deadline_ms = (uint32_t)clock_poll_timeout(deadline),
 		.keys = &session->keys,
+		.dkim = session->dkim_rules,
+		.arc_keys = session->arc_keys,
 	};
 	enum pool_result result =
 		keeper_inspect(engine_keeper(session->engine), &request, deadline, session->arena, &session->inspection);
@@ -120,7 +131,9 @@ static void inspect_ask(struct session *session, unsigned tasks)
 static enum stage_progress inspect_end(struct session *session, const void *settings)
 {
 	(void)settings;
-	if (pipeline_runs(session, &stage_dkim) && !session->keys_known) {
+	bool dkim = pipeline_runs(session, &stage_dkim);
+	bool arc = pipeline_runs(session, &stage_arc) && session->message != NULL;
+	if ((dkim && !session->keys_known) || (arc && !session->arc_keys_known)) {
 		return STAGE_PENDING;
 	}
 	session->inspected = true;

@@ -7,11 +7,13 @@
 extern const struct stage stage_message; /* size, header, disk: stage_message.c */
 extern const struct stage stage_spf;     /* stage_spf.c, and so on */
 extern const struct stage stage_dkim;
+extern const struct stage stage_arc;
 extern const struct stage stage_inspect;
 extern const struct stage stage_dmarc;
 extern const struct stage stage_mime;
 extern const struct stage stage_attachment;
 extern const struct stage stage_virus;
 extern const struct stage stage_authres;
+extern const struct stage stage_sign; /* the last: it waits for all others */
 
 #endif

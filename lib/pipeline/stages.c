@@ -5,14 +5,23 @@
 #include "lib/policy/globals.h"
 
 const struct stage *const stages[] = {
-	&stage_message, &stage_spf, &stage_dkim, &stage_inspect, &stage_dmarc, &stage_mime, &stage_attachment, &stage_virus,
-	&stage_authres,
+	&stage_message, &stage_spf,  &stage_dkim,       &stage_arc,   &stage_inspect, &stage_dmarc,
+	&stage_mime,    &stage_attachment, &stage_virus, &stage_authres, &stage_sign,
 };
 
 enum { STAGES_COUNT = sizeof stages / sizeof *stages };
 _Static_assert((int)STAGES_COUNT <= (int)SESSION_MAX_STAGES, "session->stages_done and stage_ns hold every stage");
 
 const size_t stages_count = STAGES_COUNT;
+
+size_t stages_section(const struct stage *stage)
+{
+	size_t i = 0;
+	while (stages[i] != stage) {
+		i++;
+	}
+	return SECTION_FIRST_STAGE + i;
+}
 
 static const struct section *const sections[] = {
 	[SECTION_GLOBALS] = &globals_section,
@@ -21,12 +30,14 @@ static const struct section *const sections[] = {
 	&stage_message.section,
 	&stage_spf.section,
 	&stage_dkim.section,
+	&stage_arc.section,
 	&stage_inspect.section,
 	&stage_dmarc.section,
 	&stage_mime.section,
 	&stage_attachment.section,
 	&stage_virus.section,
 	&stage_authres.section,
+	&stage_sign.section,
 };
 _Static_assert(sizeof sections / sizeof *sections == SECTION_FIRST_STAGE + STAGES_COUNT, "one section for each stage");
 

@@ -21,6 +21,14 @@ static void line_dkim(struct session *session, struct strbuf *line)
 	}
 }
 
+static void line_signed(struct session *session, struct strbuf *line)
+{
+	for (size_t i = 0; i < session->signature_count; i++) {
+		const struct session_signature *signature = &session->signatures[i];
+		strbuf_printf(line, "%s%s/%s", i == 0 ? " signed=" : ",", signature->domain, signature->selector);
+	}
+}
+
 static void line_findings(struct session *session, struct strbuf *line)
 {
 	struct strbuf codes;
@@ -79,12 +87,27 @@ const char *verdict_line(struct session *session)
 	if (session->spf_known) {
 		strbuf_printf(&line, " spf=%s", auth_result_name(session->spf.result));
 	}
+	if (session->spf_helo_checked) {
+		strbuf_printf(&line, " spf_helo=%s", auth_result_name(session->spf_helo.result));
+	}
 	line_dkim(session, &line);
+	if (session->inspection.arc.result != AUTH_NONE) {
+		const struct arc_verdict *arc = &session->inspection.arc;
+		const char *sealer = arc->count == 0 ? "" : arc->sets[arc->count - 1].domain;
+		line_text(session, &line, "arc", arena_printf(session->arena, "%s(%s)", auth_result_name(arc->result), sealer));
+	}
+	if (session->arc_sealed > 0) {
+		strbuf_printf(&line, " arc_sealed=%u", session->arc_sealed);
+	}
 	if (session->dmarc_known) {
 		line_text(session, &line, "dmarc",
 		          arena_printf(session->arena, "%s(%s)", auth_result_name(session->dmarc.result), session->dmarc.domain));
 	}
+	if (session->dmarc.override.type != DMARC_OVERRIDE_NONE) {
+		line_text(session, &line, "dmarc_override", dmarc_override_name(session->dmarc.override.type));
+	}
 	line_text(session, &line, "virus", virus_text(&session->inspection));
+	line_signed(session, &line);
 	line_findings(session, &line);
 	if (session->verdict.reason != NULL) {
 		line_text(session, &line, "reason", session->verdict.reason->code->code);

@@ -35,6 +35,7 @@ static void print_value(const struct option_row *row, const char *const *texts, 
 		return;
 	case OPTION_STRINGS:
 	case OPTION_NETWORKS:
+	case OPTION_DOMAINS:
 		break;
 	}
 	fputc('{', out);

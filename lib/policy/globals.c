@@ -3,6 +3,9 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
+#include <pwd.h>
+#include <unistd.h>
+
 #define MS CLOCK_NS_PER_MS
 #define SECOND CLOCK_NS_PER_S
 #define HOUR (3600 * CLOCK_NS_PER_S)
@@ -113,3 +116,12 @@ const struct section content_section = {
 	.options = content_options,
 	.settings_size = sizeof(struct content_options),
 };
+
+uid_t globals_user(const struct globals *globals, gid_t *group_r)
+{
+	const struct passwd *user = geteuid() == 0 ? getpwnam(globals->user) : NULL;
+	if (group_r != NULL) {
+		*group_r = user == NULL ? getegid() : user->pw_gid;
+	}
+	return user == NULL ? geteuid() : user->pw_uid;
+}

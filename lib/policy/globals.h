@@ -4,6 +4,8 @@
 
 #include "lib/policy/option.h"
 
+#include <sys/types.h>
+
 enum globals_log { GLOBALS_LOG_AUTO, GLOBALS_LOG_STDERR, GLOBALS_LOG_SYSLOG };
 
 /* Top level of the file. */
@@ -55,6 +57,9 @@ struct content_options {
 	uint64_t scan_files_max;     /* 10000 */
 	uint64_t scan_time;          /* 30s */
 };
+
+/* Whom the daemon runs as: the configured user for root where there is one, else who we are. group_r may be NULL. */
+uid_t globals_user(const struct globals *globals, gid_t *group_r);
 
 extern const struct section globals_section, dns_section, content_section;
 

@@ -20,6 +20,7 @@ enum option_type {
 	OPTION_STRING,   /* "text"                          const char *, never NULL; min..max bytes long (max 0: 4096) */
 	OPTION_STRINGS,  /* {"a", "b"}                      const char *const *, NULL-ended */
 	OPTION_NETWORKS, /* {"192.0.2.0/24", "::1"}         struct option_networks */
+	OPTION_DOMAINS,  /* {"example.org"}                 const char *const *, NULL-ended: domains, canonical (mail/domain.h) */
 	OPTION_WORD      /* one of words[]                  int: its value */
 };
 

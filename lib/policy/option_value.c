@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/slice.h"
+#include "lib/mail/domain.h"
 #include "lib/policy/verdict.h"
 
 #include <math.h>
@@ -22,7 +23,7 @@ static const struct unit sizes[] = {{"", 1}, {"K", 1 << 10}, {"M", 1 << 20}, {"G
 
 bool option_is_list(const struct option_row *row)
 {
-	return row->type == OPTION_STRINGS || row->type == OPTION_NETWORKS;
+	return row->type == OPTION_STRINGS || row->type == OPTION_NETWORKS || row->type == OPTION_DOMAINS;
 }
 
 static bool parse_units(const char *text, const struct unit *units, uint64_t *value_r)
@@ -137,6 +138,19 @@ static bool parse_strings(struct arena *arena, const char *const *values, size_t
 	return true;
 }
 
+static bool parse_domains(struct arena *arena, const char *const *values, size_t count, const char *const **domains_r)
+{
+	const char **domains = arena_alloc(arena, (count + 1) * sizeof *domains);
+	for (size_t i = 0; i < count; i++) {
+		domains[i] = domain_canonical(arena, slice_from(values[i]));
+		if (domains[i] == NULL) {
+			return false;
+		}
+	}
+	*domains_r = domains;
+	return true;
+}
+
 bool option_parse(const struct option_row *row, struct arena *arena, const char *const *values, size_t count,
                   void *settings)
 {
@@ -158,6 +172,8 @@ bool option_parse(const struct option_row *row, struct arena *arena, const char 
 		return parse_strings(arena, values, count, member);
 	case OPTION_NETWORKS:
 		return parse_networks(arena, values, count, member);
+	case OPTION_DOMAINS:
+		return parse_domains(arena, values, count, member);
 	case OPTION_WORD:
 		return parse_word(row, values[0], member);
 	}
@@ -231,6 +247,7 @@ const char *option_limits(const struct option_row *row, struct arena *arena)
 	case OPTION_STRING:
 	case OPTION_STRINGS:
 	case OPTION_NETWORKS:
+	case OPTION_DOMAINS:
 		break;
 	}
 	return "";
@@ -257,6 +274,8 @@ const char *option_expected(const struct option_row *row, struct arena *arena)
 		return "a list of texts such as {\"a\", \"b\"}, none empty or with control characters";
 	case OPTION_NETWORKS:
 		return "a list of networks such as {\"192.0.2.0/24\", \"2001:db8::/32\"}, no bits set behind the prefix";
+	case OPTION_DOMAINS:
+		return "a list of domain names such as {\"example.org\", \"example.net\"}";
 	case OPTION_WORD:
 		return limits;
 	}

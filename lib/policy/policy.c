@@ -2,11 +2,11 @@
 
 #include <string.h>
 
-/* What the finding may do under its stage's mode. */
-static enum action_kind policy_kind(const struct config *config, const struct finding *finding)
+enum action_kind policy_effective(const struct config *config, enum direction direction,
+                                  const struct finding_code *code)
 {
-	enum action_kind kind = finding->action.kind;
-	switch (config_mode(config, config_section_of(config, finding->code))) {
+	enum action_kind kind = config_action(config, direction, code).kind;
+	switch (config_mode(config, config_section_of(config, code))) {
 	case MODE_OFF:
 	case MODE_OBSERVE:
 		return ACTION_IGNORE;
@@ -67,7 +67,7 @@ void policy_judge(const struct config *config, enum direction direction, struct 
 			continue;
 		}
 		finding->action = config_action(config, direction, finding->code);
-		enum action_kind kind = finding->effective = policy_kind(config, finding);
+		enum action_kind kind = finding->effective = policy_effective(config, direction, finding->code);
 		if (kind == ACTION_SCORE) {
 			verdict_r->score += finding->action.score;
 		} else if (kind > strictest) {

@@ -6,6 +6,10 @@
 #include "lib/policy/config.h"
 #include "lib/policy/verdict.h"
 
+/* What a finding of that code comes to under its stage's mode. */
+enum action_kind policy_effective(const struct config *config, enum direction direction,
+                                  const struct finding_code *code);
+
 /* Judges for one recipient (index), or for all in common (FINDING_ALL_RECIPIENTS: every finding counts). Sets .action
  * and .effective of each finding it looks at. support_id goes into verdict_r->text. */
 void policy_judge(const struct config *config, enum direction direction, struct finding *const *findings, size_t count,

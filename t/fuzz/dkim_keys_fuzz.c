@@ -15,6 +15,9 @@ static void check_key(const struct dkim_key *key)
 		require(key->name[0] == '\0');
 		return;
 	}
+	if (key->status == DKIM_KEY_HEADER_CUT) {
+		return;
+	}
 	require(key->status == DKIM_KEY_TEMPORARY && key->text.len == 0);
 	require(key->domain[0] != '\0' && key->selector[0] != '\0' && strstr(key->name, "._domainkey.") != NULL);
 	require(domain_is_below(key->name, key->domain));
@@ -27,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct headers headers = {.items = NULL};
 	struct dkim_keys keys;
 	headers_parse(&headers, arena, &limits, (struct slice){(const char *)data, size});
-	dkim_keys_collect(arena, &headers, &keys);
+	dkim_keys_collect(arena, &headers, DKIM_MAX_SIGNATURES, &keys);
 	require(keys.count <= DKIM_MAX_SIGNATURES);
 	require(keys.count + keys.ignored == headers_count(&headers, "DKIM-Signature"));
 	for (size_t i = 0; i < keys.count; i++) {

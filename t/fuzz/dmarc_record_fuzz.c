@@ -1,4 +1,5 @@
 #include "lib/auth/dmarc_record.h"
+#include "lib/mail/taglist.h"
 #include "t/fuzz/fuzz.h"
 
 #include <stdlib.h>
@@ -39,6 +40,26 @@ static void check_unknown_tag(struct slice text, const struct dmarc_record *reco
 	free(longer);
 }
 
+/* pct, rf and ri are passed over like any unknown tag; a tag given twice does not undo the first. */
+static void check_doubles(struct slice text, const struct dmarc_record *record)
+{
+	static const char tags[] = ";pct=0;rf=x;ri=1;p=none;sp=none;np=none;t=n;psd=u";
+	struct arena *arena = arena_create(4096);
+	struct dmarc_record again;
+	struct taglist list;
+	taglist_parse(text, &list);
+	if (taglist_find(&list, "p") != NULL && taglist_find(&list, "sp") != NULL && taglist_find(&list, "np") != NULL) {
+		struct strbuf longer;
+		strbuf_init(&longer, arena);
+		strbuf_add_slice(&longer, text);
+		strbuf_add_text(&longer, tags);
+		require(dmarc_record_parse((struct slice){longer.data, longer.len}, &again));
+		require(again.p == record->p && again.sp == record->sp && again.np == record->np);
+		require(again.usable == record->usable);
+	}
+	arena_destroy(arena);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice text = {(const char *)data, size};
@@ -46,6 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (dmarc_record_parse(text, &record)) {
 		check_record(text, &record);
 		check_unknown_tag(text, &record);
+		check_doubles(text, &record);
 	}
 	return 0;
 }

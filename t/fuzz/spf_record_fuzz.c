@@ -1,3 +1,6 @@
+/* An SPF record: read, and then looked at as a whole, in a DNS where each name has this record, an address, and more
+ * mail servers than there may be. */
+#include "lib/auth/spf_lint.h"
 #include "lib/auth/spf_macro.h"
 #include "lib/auth/spf_record.h"
 #include "t/fuzz/fuzz.h"
@@ -23,6 +26,55 @@ static void check_term(struct slice text, const struct spf_term *term)
 	}
 }
 
+struct lookups {
+	struct slice text;
+	unsigned asked;
+	bool answered; /* else every third answer is not there yet */
+	struct dns_record records[12];
+	struct dns_answer answer;
+};
+
+const struct dns_answer *lookups_get(struct lookups *lookups, const char *name, enum dns_type type)
+{
+	require(name[0] != '\0' && strlen(name) < DNS_MAX_NAME_TEXT);
+	require(lookups->asked++ < 20 * 8 * SPF_LINT_NAMES_MAX);
+	lookups->answer = (struct dns_answer){.status = DNS_FOUND, .count = 1, .records = lookups->records};
+	lookups->records[0] =
+	    (struct dns_record){.data = type == DNS_TYPE_TXT ? lookups->text : SLICE_LITERAL("a.example")};
+	if (type == DNS_TYPE_MX) {
+		lookups->answer.count = strlen(name) % 13;
+		for (size_t i = 1; i < lookups->answer.count; i++) {
+			lookups->records[i] = lookups->records[0];
+		}
+	}
+	if (type == DNS_TYPE_A && strlen(name) % 2 == 0) {
+		lookups->answer.status = DNS_NXDOMAIN;
+		lookups->answer.count = 0;
+	}
+	return lookups->answered || lookups->asked % 3 != 0 ? &lookups->answer : NULL;
+}
+
+static void check_lint(struct slice text)
+{
+	struct arena *arena = arena_create(4096);
+	struct lookups lookups = {.text = text};
+	struct spf_lint lint;
+	if (!spf_lint(SLICE_LITERAL("example.com"), &lookups, arena, &lint)) {
+		lookups.answered = true;
+		lookups.asked = 0;
+		require(spf_lint(SLICE_LITERAL("example.com"), &lookups, arena, &lint));
+	}
+	require(lint.count <= SPF_LINT_FAULTS_MAX && lint.lookups <= SPF_LINT_SUM_MAX);
+	for (size_t i = 0; i < lint.count; i++) {
+		require(spf_fault_name(lint.faults[i].code) != NULL && strlen(lint.faults[i].text) < 400);
+		for (const char *c = lint.faults[i].text; *c != '\0'; c++) {
+			require(*c >= ' ' && *c <= '~');
+		}
+	}
+	require(arena_used(arena) <= 65536);
+	arena_destroy(arena);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct arena *arena = arena_create(4096);
@@ -41,5 +93,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Memory is in proportion to the text. */
 	require(arena_used(arena) <= 100 * size + 1024);
 	arena_destroy(arena);
+	check_lint(text);
 	return 0;
 }

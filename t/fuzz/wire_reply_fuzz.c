@@ -25,9 +25,21 @@ static void check_reply(const struct inspect_reply *reply, struct arena *arena)
 		check_text(signature->identity);
 		check_text(signature->problem);
 	}
+	require(reply->arc.count <= ARC_MAX_SETS && reply->arc.oldest_pass <= reply->arc.count);
+	check_text(reply->arc.problem);
+	for (size_t i = 0; i < reply->arc.count; i++) {
+		const struct arc_set *set = &reply->arc.sets[i];
+		require(set->instance == i + 1 && set->cv <= ARC_CV_FAIL && set->result_count <= ARC_MAX_RESULTS);
+		check_text(set->domain);
+		check_text(set->selector);
+		for (size_t k = 0; k < set->result_count; k++) {
+			check_text(set->results[k].domain);
+		}
+	}
 	size_t n = wire_put_reply(reply, packet);
 	require(n > 0 && wire_get_reply((struct slice){packet, n}, arena, &again));
 	require(again.signature_count == reply->signature_count && again.virus == reply->virus);
+	require(again.arc.result == reply->arc.result && again.arc.count == reply->arc.count);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

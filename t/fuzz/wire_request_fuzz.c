@@ -13,7 +13,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		require(request.keys->count <= DKIM_MAX_SIGNATURES && request.message_fd == -1);
 		for (size_t i = 0; i < request.keys->count; i++) {
 			const struct dkim_key *key = &request.keys->items[i];
-			require(key->text.len <= DKIM_MAX_KEY && key->status <= DKIM_KEY_UNUSABLE && key->domain != NULL);
+			require(key->text.len <= DKIM_MAX_KEY && key->status <= DKIM_KEY_HEADER_CUT && key->domain != NULL);
+		}
+		require(request.arc_keys->count <= ARC_MAX_KEYS);
+		for (size_t i = 0; i < request.arc_keys->count; i++) {
+			require(request.arc_keys->items[i].text.len <= DKIM_MAX_KEY && request.arc_keys->items[i].name != NULL);
 		}
 		size_t n = wire_put_request(&request, again);
 		require(n > 0 && wire_get_request((struct slice){again, n}, arena, &request));

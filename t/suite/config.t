@@ -32,6 +32,8 @@ my @bad = (
     [ "virus { heuristics = perhaps }\n", 1, qr/expected yes or no/ ],
     [ "own_networks = {\"10.0.0.1/8\"}\n", 1, qr/no bits set behind the prefix/ ],
     [ "own_networks = {\"10.0.0.0/8\",\n  \"nonsense\"}\n", 2, qr/list of networks/ ],
+    [ "dmarc {\n  mailing_lists = {\"lists.example\", \"dev\@lists.example\"}\n}\n", 2, qr/dmarc\.mailing_lists: .*list of domain names/ ],
+    [ "dmarc { trusted_forwarders = {\"fwd.example\"} }\n", 1, qr/dmarc\.trusted_forwarders: .*list of networks/ ],
     [ "user = \"\"\n", 1, qr/text of 1 to 64 bytes/ ],
     [ "spf { mode = maybe }\n", 1, qr/spf\.mode: .*off, observe, tag or enforce/ ],
     [ "policy { spf.fail = shrug }\n", 1, qr/policy\.spf\.fail: "shrug" .*expected ignore, "score N"/ ],
@@ -88,6 +90,7 @@ outbound { message.too_large = "score 5" }
 inspect { mode = off } spf { mode = observe } dkim { mode = tag }
 spool_dir = "/nonexistent"
 content { tmp_dir = "/etc/passwd" }
+dmarc { exempt_domains = {"Exempt.Example"} mailing_lists = {"lists.example"} }
 virus { databases = {"/nonexistent/a", "/nonexistent/b"} }
 END
 is($status, 0, 'unwise is not wrong');
@@ -95,6 +98,7 @@ my @warnings = sort $out =~ /^warning: (.*)$/gm;
 is_deeply(\@warnings, [ sort
     'content.tmp_dir: /etc/passwd: Not a directory',
     'dkim.mode is "tag": its findings tag a message at most',
+    'dmarc.exempt_domains: anybody can write in the name of exempt.example',
     'inspect.mode is "off": it does not run',
     'message.too_large is "score" for outbound mail, milder than the default "reject"',
     'spf.mode is "observe": its findings are logged and never acted on',
@@ -113,8 +117,8 @@ unlike($out, qr/virus\.databases/, 'no database is missed where there is no scan
 # Sample and manual.
 ($status, my $sample) = config('sample');
 my $committed = read_file(source_dir() . '/conf/mailreeve.conf');
-my $anywhere = qr{"[^"]*/mailreeve/signatures"};
-is($sample =~ s/$anywhere/SIGNATURES/r, $committed =~ s/$anywhere/SIGNATURES/r, 'conf/mailreeve.conf is the sample as the rows have it');
+my $anywhere = qr{"[^"]*/mailreeve/(signatures|keys)"};
+is($sample =~ s/$anywhere/$1/gr, $committed =~ s/$anywhere/$1/gr, 'conf/mailreeve.conf is the sample as the rows have it');
 my $uncommented = $sample =~ s/^(\s*)#([a-z_.]+ = )/$1$2/gmr;
 ($status, $out, $err) = check($uncommented);
 is($status, 0, 'the sample with every line taken in is good') or diag($err);

@@ -1,7 +1,9 @@
 #!/usr/bin/perl
 # mailreeve explain: the contract that operators and programs share.
 use v5.36;
+use Encode ();
 use JSON::PP qw(decode_json);
+use Mail::AuthenticationResults::Parser;
 use MIME::Base64 qw(encode_base64);
 use Test::More;
 use Mailreeve::Process qw(work_dir source_dir test_program write_file read_file run_ok);
@@ -16,6 +18,10 @@ why.good.example. TXT "%{i} is not ours"
 _dmarc.good.example. TXT "v=DMARC1; p=reject"
 sel._domainkey.good.example. TXT $record
 quar.example. TXT "v=spf1 -all"
+_dmarc.test.example. TXT "v=DMARC1; p=reject; t=y"
+fwd.example. TXT "v=spf1 ip4:198.51.100.8 -all"
+sel._domainkey.fwd.example. TXT $record
+lists.example. TXT "v=spf1 ip4:198.51.100.9 -all"
 _dmarc.quar.example. TXT "v=DMARC1; p=quarantine"
 \$SERVFAIL broken.example
 \$SERVFAIL _dmarc.broken.example
@@ -46,7 +52,10 @@ is_deeply($pass->{recipients}, [ { rcpt => 'b@dst.example', action => 'accept' }
 is_deeply([ map { [ @{$_}{qw(edit name index)} ] } @{ $pass->{edits} } ],
     [ [ 'delete_header', 'Authentication-Results', 1 ], [ 'insert_header', 'Authentication-Results', 0 ] ],
     'edits: the forged one goes, ours comes');
-ok(!defined $pass->{$_}, "$_ is null: it does not exist yet") for qw(arc attachments bayes virus reply);
+ok(!defined $pass->{$_}, "$_ is null: it does not exist yet") for qw(bayes virus reply);
+is_deeply($pass->{attachments}, [], 'attachments: none; the text of the message is none');
+is_deeply($pass->{arc}, { result => 'none', instances => 0, sealer => undef, oldest_pass => undef, sets => [], trusted => JSON::PP::false, sealed => undef,
+    problem => undef }, 'arc: no chain');
 
 my ($fail) = judged('--client', '198.51.100.7', '--from', 'a@good.example', $clean_file);
 is($fail->{action}, 'reject', 'a forgery is rejected');
@@ -134,6 +143,97 @@ is(codes($set)->{'message.header_limit'}, 'reject', 'too many header fields');
 $set = with_config("message_max = 64K\n", '--client', '192.0.2.7', '--from', 'a@good.example', file($clean . "x\n" x 40_000));
 like($set->{reply}, qr/^552 5\.3\.4 /, 'too large a message');
 
+# The rules that lift a DMARC failure, and what else differs from what the domain asks for.
+sub override_of ($judged) { return [ @{ $judged->{dmarc} }{qw(result policy asked disposition override)} ] }
+my $listed = file((message(from => 'a@good.example', headers => "List-Id: Dev <dev.lists.example>\n"))[1]);
+my $rules = 'dmarc { trusted_forwarders = {"203.0.113.0/24"} trusted_forwarder_domains = {"fwd.example"} mailing_lists = {"lists.example"} }' . "\n";
+is_deeply(override_of($fail), [ 'fail', 'reject', 'reject', 'reject', undef ], 'by default nothing is lifted');
+$set = with_config($rules, '--client', '203.0.113.5', '--from', 'a@good.example', $clean_file);
+is_deeply(override_of($set), [ 'fail', 'reject', 'reject', 'none',
+    { type => 'trusted_forwarder', comment => 'trusted_forwarders: client 203.0.113.5' } ], 'a trusted forwarder');
+is_deeply([ $set->{action}, @{ codes($set) }{qw(dmarc.override dmarc.reject spf.fail_dmarc_pass)} ], [ 'accept', 'ignore', undef, 'ignore' ],
+    'is accepted, with a finding of its own');
+like($set->{authres}, qr/dmarc=fail \(p=reject dis=none trusted_forwarder:\s+trusted_forwarders:\s+client\s+203\.0\.113\.5\)\s+header\.from=good\.example\s+policy\.dmarc=none/,
+    'and Authentication-Results says so');
+$set = with_config($rules, '--client', '198.51.100.8', '--from', 'x@fwd.example', $clean_file);
+is($set->{dmarc}{override}{comment}, 'trusted_forwarder_domains: SPF pass for fwd.example', 'a forwarder by its MAIL FROM');
+$set = with_config($rules, '--client', '198.51.100.8', '--from', 'x@broken.example', file(sign($key, 'fwd.example', $clean)));
+is($set->{dmarc}{override}{comment}, 'trusted_forwarder_domains: DKIM pass for fwd.example', 'or by its signature');
+$set = with_config($rules, '--client', '198.51.100.7', '--from', 'x@fwd.example', $clean_file);
+is_deeply([ $set->{action}, $set->{dmarc}{override} ], [ 'reject', undef ], 'not by its name alone');
+$set = with_config($rules, '--client', '198.51.100.9', '--from', 'x@lists.example', $listed);
+is_deeply([ $set->{action}, @{ $set->{dmarc}{override} }{qw(type comment)} ],
+    [ 'accept', 'mailing_list', 'mailing_lists: List-Id dev.lists.example, SPF pass for lists.example' ], 'a mailing list');
+$set = with_config($rules, '--client', '198.51.100.7', '--from', 'a@none.example', $listed);
+is_deeply([ $set->{action}, $set->{dmarc}{override} ], [ 'reject', undef ], 'a bare List-Id proves nothing');
+$set = with_config("dmarc { exempt_domains = {\"good.example\"} }\n", @forged);
+is_deeply([ $set->{action}, $set->{dmarc}{override}{type} ], [ 'accept', 'local_policy' ], 'an exempt domain');
+$rules =~ s/fwd\.example/broken.example/;
+$set = with_config($rules, '--client', '198.51.100.7', '--from', 'x@broken.example', $clean_file);
+is_deeply([ $set->{action}, $set->{dmarc}{result}, codes($set)->{'dmarc.temperror'} ], [ 'tempfail', 'fail', 'tempfail' ],
+    'whether a rule holds is not known: put off, neither let in nor lost');
+$set = with_config($rules . "policy { dmarc.temperror = ignore }\n", '--client', '198.51.100.7', '--from', 'x@broken.example', $clean_file);
+is($set->{action}, 'reject', 'where nothing is put off, the domain decides');
+my $broken_author = file((message(from => 'a@broken.example'))[1]);
+$set = with_config("dmarc { trusted_forwarders = {\"203.0.113.0/24\"} exempt_domains = {\"broken.example\"} }\n", '--client', '203.0.113.5', '--from', 'x@none.example', $broken_author);
+is_deeply([ $set->{action}, $set->{dmarc}{result}, $set->{dmarc}{override} ], [ 'tempfail', 'temperror', undef ], 'a temporary error is never lifted');
+$set = with_config("dmarc { trusted_forwarders = {\"203.0.113.0/24\"} }\n", '--client', '203.0.113.5', '--from', 'a@good.example',
+    file("From: a\@good.example\nFrom: b\@good.example\n\nx\n"));
+is($set->{action}, 'reject', 'nor are two From fields');
+$set = with_config('', '--client', '198.51.100.7', '--from', 'a@none.example', file((message(from => 'a@test.example'))[1]));
+is_deeply([ $set->{action}, @{ override_of($set) }[ 1 .. 4 ] ], [ 'quarantine', 'reject', 'quarantine', 'quarantine', { type => 'policy_test_mode', comment => 't=y' } ],
+    't=y is policy_test_mode');
+for my $local ([ 'policy { dmarc.reject = tag }', 'tag', 'none' ], [ 'dmarc { mode = observe }', 'ignore', 'none' ], [ 'policy { dmarc.reject = quarantine }', 'quarantine', 'quarantine' ]) {
+    $set = with_config("$local->[0]\n", @forged);
+    is_deeply(override_of($set), [ 'fail', 'reject', 'reject', $local->[2], { type => 'local_policy', comment => "dmarc.reject comes to $local->[1] here" } ],
+        "$local->[0] is local_policy");
+}
+for my $same ('policy { dmarc.reject = tempfail }', 'policy { dmarc.reject = discard }') {
+    is_deeply(override_of(with_config("$same\n", @forged)), [ 'fail', 'reject', 'reject', 'reject', undef ], "$same delivers nothing either");
+}
+my $lifted = run_ok($mailreeve, map({ $_ eq $config ? write_file(work_dir() . '/rules', read_file($config) . $rules) : $_ } @base), '--client', '203.0.113.5',
+    '--from', 'a@good.example', $clean_file);
+like($lifted, qr/policy reject at good\.example, none applied,\s+trusted_forwarder \(trusted_forwarders:\s+client\s+203\.0\.113\.5\)/, 'the table tells of it');
+
+# Authentication-Results: thousands of forged ones, and what others read in ours.
+my $thousands = file(join('', map { "Authentication-Results: mx.test.example; spf=pass $_\n" . ($_ % 100 ? '' : "Authentication-Results: other.example; none\n") } 1 .. 1970)
+    . "From: a\@good.example\n\nx\n");
+($set) = judged('--client', '192.0.2.7', '--from', 'a@good.example', $thousands);
+my @deleted = map { $_->{index} } grep { $_->{edit} eq 'delete_header' } @{ $set->{edits} };
+is_deeply(\@deleted, [ grep { $_ % 101 } reverse 1 .. 1989 ], '1,970 forged fields go, from the highest index down, 19 foreign ones stay');
+$set = with_config("authres { received_spf = yes }\n", '--client', '192.0.2.7', '--from', 'a@good.example', $clean_file);
+is_deeply([ map { $_->{name} } grep { $_->{edit} eq 'insert_header' } @{ $set->{edits} } ], [ 'Received-SPF', 'Authentication-Results' ],
+    'Received-SPF is inserted first, so that Authentication-Results is on top');
+is($set->{edits}[1]{value}, "pass (mx.test.example: good.example permits 192.0.2.7)\n\tidentity=mailfrom; client-ip=192.0.2.7; helo=mail.example;\n\t"
+    . 'envelope-from="a@good.example"; mechanism="ip4:192.0.2.0/24";' . "\n\treceiver=mx.test.example", 'its value');
+my ($cleaned) = judged('--client', '198.51.100.7', '--auth', 'user', '--from', 'a@good.example', $clean_file);
+is_deeply([ map { [ @{$_}{qw(edit name index)} ] } @{ $cleaned->{edits} } ], [ [ 'delete_header', 'Authentication-Results', 1 ] ],
+    'outbound: the forged one goes, none comes');
+
+my @odd = ([ 'mail.example', 'a@good.example' ], [ '[192.0.2.7]', '' ], [ 'we"ird\\ (x); dkim=pass', '"a b"@good.example' ], [ 'x' x 500, 'a' x 300 . '@good.example' ],
+    [ "\xff\xc3\xbc", "m\xc3\xbcller\@good.example" ], [ '', 'a..b@good.example' ]);
+for my $odd (@odd) {
+    my @line = @base;
+    $line[ (grep { $line[$_] eq '--helo' } 0 .. $#line)[0] + 1 ] = $odd->[0];
+    my $value = decode_json(run_ok($mailreeve, @line, '--json', '--client', '192.0.2.7', '--from', $odd->[1], file(sign($key, 'good.example', $clean))))->{authres};
+    my $read = eval { Mail::AuthenticationResults::Parser->new->parse($value) };
+    my $name = "HELO " . substr $odd->[0] =~ s/[^ -~]/?/gr, 0, 30;
+    is_deeply([ map { $_->key . '=' . $_->value } $read ? @{ $read->children } : () ], [ $value =~ /^\t(spf=\w+)/gm, 'dkim=pass', 'arc=none', 'dmarc=pass' ],
+        "Mail::AuthenticationResults reads ours: $name") or diag($@);
+    next if $value =~ /[^\0-\x7f]/; # which that one takes for an error, not being one of RFC 6532
+    my $python = python_reads($value);
+    is($python, "mx.test.example spf dkim=pass good.example sel rsa-sha256 dmarc=pass good.example\n", "authres reads ours: $name");
+}
+
+# What Debian's python3-authres makes of a value.
+sub python_reads ($value) {
+    my $file = write_file(work_dir() . '/authres', Encode::encode('UTF-8', $value));
+    my $program = 'import sys, authres' . "\n" . 'r = authres.AuthenticationResultsHeader.parse("Authentication-Results: " + open(sys.argv[1], encoding="utf-8", newline="").read())' . "\n"
+        . 'm = {x.method: x for x in r.results}' . "\n" . 'd = m["dkim"]' . "\n" . 'p = {x.name: x.value for x in d.properties}' . "\n"
+        . 'print(r.authserv_id, m["spf"].method, "dkim=" + d.result, p["d"], p["s"], p["a"], "dmarc=" + m["dmarc"].result, m["dmarc"].properties[0].value)' . "\n";
+    return run_ok('/usr/bin/python3', '-c', $program, $file);
+}
+
 # For people.
 my $text = run_ok($mailreeve, @base, '--client', '198.51.100.7', '--from', 'a@good.example', $clean_file);
 for my $wanted (qr/^\Q$clean_file\E$/m, qr/client 198\.51\.100\.7/, qr/^  spf +[\d.]+ ms  fail for good\.example/m, qr/dmarc\.reject -> reject/,
@@ -149,4 +249,53 @@ for my $bad ([ '--client', 'nonsense' ], [ '--now', 'x' ], ['--frobnicate']) {
 is(system("'$mailreeve' @base /nonexistent > /dev/null 2>&1") >> 8, 1, 'a file that is not there');
 is(system("'$mailreeve' explain --config /nonexistent > /dev/null 2>&1") >> 8, 1, 'a configuration that is not there');
 is(system("'$mailreeve' explain --dns-zone /nonexistent --config '$config' > /dev/null 2>&1") >> 8, 1, 'a zone that is not there');
+# ARC: a message that mx.sealer.example has sealed after it saw DMARC pass, and what a trusted sealer and DNS make of it.
+sub sealed ($dir, $message, @zone) {
+    my $file = file($message);
+    my $conf = write_file("$dir.conf", read_file($config) . "sign { keys_dir = \"$dir\" }\narc { seal = yes seal_domain = \"sealer.example\" }\n");
+    my ($made) = map { decode_json($_) } run_ok($mailreeve, 'explain', '--json', '--config', $conf, '--dns-zone', $zone, '--client', '192.0.2.7', '--helo',
+        'mail.example', '--from', 'a@good.example', '--rcpt', 'b@dst.example', $file);
+    is($made->{arc}{sealed}, 1, 'sealed as the first set');
+    my @set = grep { $_->{edit} eq 'insert_header' && $_->{name} =~ /^ARC-/ } @{ $made->{edits} };
+    is("@{[ map { $_->{name} } reverse @set ]}", 'ARC-Seal ARC-Message-Signature ARC-Authentication-Results', 'its fields, in their order');
+    return join('', map { "$_->{name}: $_->{value}\n" } reverse @set) . $message =~ s/\r\n/\n/gr;
+}
+
+mkdir work_dir() . '/arckeys', 0700;
+my $arc_key = work_dir() . '/arckeys/s1._domainkey.sealer.example.active.pem';
+run_ok('cp', $key, $arc_key);
+chmod 0600, $arc_key;
+my $chained = file(sealed(work_dir() . '/arckeys', $clean =~ s/^Authentication-Results:.*\n//mr));
+my $trusting = write_file(work_dir() . '/trusting', read_file($config) . "arc { trusted_sealers = {\"sealer.example\"} }\n");
+my $arc_zone = write_file(work_dir() . '/arczone', read_file($zone) . "s1._domainkey.sealer.example. TXT $record\n");
+my $slow_zone = write_file(work_dir() . '/slowzone', read_file($zone) . "\$SERVFAIL s1._domainkey.sealer.example\n");
+
+sub forwarded ($conf, $of_zone, $file) {
+    return decode_json(run_ok($mailreeve, 'explain', '--json', '--config', $conf, '--dns-zone', $of_zone, '--client', '203.0.113.9', '--helo', 'fwd.test',
+        '--from', 'list@fwd.test', '--rcpt', 'b@dst.example', $file));
+}
+my $untrusted = forwarded($config, $arc_zone, $chained);
+is_deeply([ $untrusted->{action}, @{ $untrusted->{arc} }{qw(result instances sealer oldest_pass trusted)} ], [ 'reject', 'pass', 1, 'sealer.example', 0, JSON::PP::false ],
+    'forwarded: the chain passes, but nobody trusts its sealer');
+is_deeply($untrusted->{arc}{sets}, [ { instance => 1, domain => 'sealer.example', selector => 's1', cv => 'none' } ], 'its sets');
+my $by_chain = forwarded($trusting, $arc_zone, $chained);
+is_deeply([ $by_chain->{action}, $by_chain->{arc}{trusted}, $by_chain->{dmarc}{result}, $by_chain->{dmarc}{disposition} ], [ 'accept', JSON::PP::true, 'fail', 'none' ],
+    'trusted: its word lifts the failure');
+like((grep { $_->{code} eq 'dmarc.override' } @{ $by_chain->{findings} })[0]{detail}, qr/local_policy, arc=pass as\[1\]\.d=sealer\.example as\[1\]\.s=s1: dmarc=pass there/,
+    'which is recorded as local policy');
+my $slow_key = forwarded($trusting, $slow_zone, $chained);
+is_deeply([ $slow_key->{action}, $slow_key->{arc}{result}, $slow_key->{arc}{trusted} ], [ 'tempfail', 'temperror', JSON::PP::false ],
+    'its key cannot be fetched: put off, neither let in nor lost');
+ok(codes($slow_key)->{'arc.temperror'}, 'arc.temperror');
+is(forwarded($config, $slow_zone, $chained)->{action}, 'reject', 'where nobody is trusted nothing is put off for it');
+my $altered = forwarded($trusting, $arc_zone, file(read_file($chained) =~ s/This is/That was/r));
+is_deeply([ $altered->{action}, $altered->{arc}{result}, $altered->{arc}{problem} ],
+    [ 'reject', 'fail', 'ARC-Message-Signature i=1: the body was changed' ], 'changed on its way: the chain fails');
+ok(codes($altered)->{'arc.fail'}, 'arc.fail');
+my $no_key = write_file(work_dir() . '/nokey', read_file($config) . "arc { seal = yes seal_domain = \"other.example\" }\n");
+my $unsealed = forwarded($no_key, $arc_zone, file("From: a\@none.example\n\nx\n"));
+is_deeply([ $unsealed->{action}, $unsealed->{arc}{sealed}, codes($unsealed)->{'arc.unsealed'} ], [ 'accept', undef, 'ignore' ], 'without a key it goes on unsealed');
+my $long = join '', map { "ARC-Seal: i=$_; cv=pass\n" } 1 .. 151;
+ok(codes(forwarded($trusting, $arc_zone, file("${long}From: a\@none.example\n\nx\n")))->{'arc.too_long'}, 'arc.too_long');
+
 done_testing();

@@ -208,7 +208,7 @@ static struct answer verify(struct pool *pool, const char *message, enum dkim_ke
 	struct header_limits limits = {.max_count = 100, .max_bytes = 65536};
 	struct dkim_keys keys;
 	headers_parse(&headers, arena, &limits, slice_from(message));
-	dkim_keys_collect(arena, &headers, &keys);
+	dkim_keys_collect(arena, &headers, DKIM_MAX_SIGNATURES, &keys);
 	keys.items[0].status = status;
 	keys.items[0].text = slice_from(key);
 	return ask_for(pool, INSPECT_DKIM, slice_from(message), &keys, WAIT_S * 1000, arena);

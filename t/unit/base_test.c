@@ -71,6 +71,17 @@ static void test_slice(void)
 	is_text(text_escape(arena, slice_from("gr\xc3\xbc\xc3\x9f \xff\xc0\x80 \xed\xa0\x80 \xc2\x85"), "", true, 100),
 	        "gr\xc3\xbc\xc3\x9f \\xff\\xc0\\x80 \\xed\\xa0\\x80 \\xc2\\x85", "valid UTF-8 stays, the rest does not");
 	is_text(text_escape(arena, slice_from("abcdefgh"), "", false, 4), "abcd...", "escape is bounded");
+	ok(slice_is_ascii(SLICE_LITERAL("a\0\x7f")) && slice_is_ascii((struct slice){NULL, 0}) &&
+	       !slice_is_ascii(SLICE_LITERAL("a\x80")),
+	   "ASCII");
+	ok(slice_is_utf8(SLICE_LITERAL("a\xc3\xbc\xe2\x82\xac\xf0\x9f\x92\xa9")) && slice_is_utf8((struct slice){NULL, 0}),
+	   "UTF-8");
+	static const char *const no_utf8[] = {"a\xc3",    "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+	                                      "\xc2\x85", "\xbc",     "\xff"};
+	for (size_t i = 0; i < sizeof no_utf8 / sizeof *no_utf8; i++) {
+		ok(!slice_is_utf8(slice_from(no_utf8[i])), "no UTF-8: %s",
+		   text_escape(arena, slice_from(no_utf8[i]), "", false, 40));
+	}
 	arena_destroy(arena);
 }
 

@@ -245,8 +245,8 @@ static void test_rfc8463(void)
 	for (size_t i = 0; i < 2; i++) {
 		struct slice value = headers.items[i].value;
 		enum dkim_algorithm algorithm = DKIM_RSA_SHA256;
-		struct slice key_bytes;
-		struct slice signature;
+		struct slice key_bytes = {"", 0};
+		struct slice signature = {"", 0};
 		ok(dkim_algorithm_parse(tag_of(value, "a"), &algorithm), "RFC 8463, signature %zu: algorithm", i);
 		is_text(dkim_base64_encode(arena, (struct slice){(const char *)digest, sizeof digest}),
 		        slice_dup(arena, tag_of(value, "bh")), "body hash");
@@ -289,8 +289,8 @@ static void test_sign(void)
 			continue;
 		}
 		enum dkim_algorithm algorithm = dkim_private_key_algorithm(key);
-		struct slice bytes;
-		struct slice signature;
+		struct slice bytes = {"", 0};
+		struct slice signature = {"", 0};
 		dkim_base64_decode(arena, slice_from(dkim_private_key_public(key, arena)), &bytes);
 		struct dkim_public_key *public_key = dkim_public_key_create(algorithm, bytes);
 		ok(public_key != NULL && dkim_public_key_bits(public_key) == dkim_private_key_bits(key), "%s, its public half",
@@ -311,14 +311,13 @@ static void test_no_keys(void)
 {
 	static const char encrypted[] = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIBvTBXBgkqhkiG9w0BBQ0wSjA=\n"
 	                                "-----END ENCRYPTED PRIVATE KEY-----\n";
-	struct slice bytes;
-	struct arena *scratch = arena;
+	struct slice bytes = {"", 0};
 	enum dkim_algorithm algorithm;
 	ok(dkim_private_key_create(slice_from(encrypted)) == NULL, "a key with a passphrase is none");
 	ok(dkim_private_key_create(SLICE_LITERAL("")) == NULL, "nothing is no key");
 	ok(dkim_public_key_create(DKIM_ED25519_SHA256, SLICE_LITERAL("0123456789")) == NULL, "10 bytes are no ed25519 key");
 	ok(dkim_public_key_create(DKIM_RSA_SHA256, SLICE_LITERAL("0123456789")) == NULL, "nor an RSA key");
-	dkim_base64_decode(scratch, SLICE_LITERAL("MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="), &bytes);
+	dkim_base64_decode(arena, SLICE_LITERAL("MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="), &bytes);
 	ok(dkim_public_key_create(DKIM_RSA_SHA256, bytes) == NULL, "an ed25519 key as SubjectPublicKeyInfo is no RSA key");
 	ok(!dkim_algorithm_parse(SLICE_LITERAL("rsa-sha1"), &algorithm), "rsa-sha1 is not known");
 	ok(dkim_algorithm_parse(SLICE_LITERAL("RSA-SHA256"), &algorithm) && algorithm == DKIM_RSA_SHA256, "RSA-SHA256 is");

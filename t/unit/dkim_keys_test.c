@@ -22,6 +22,8 @@ static const char *status_name(enum dkim_key_status status)
 		return "ambiguous";
 	case DKIM_KEY_UNUSABLE:
 		return "unusable";
+	case DKIM_KEY_HEADER_CUT:
+		return "cut";
 	}
 	return NULL;
 }
@@ -59,6 +61,19 @@ static void test_collect(void)
 	    {" d=exa..mple; s=sel", ""},
 	    {" d=example.com; s=sel; d=evil.example", ""},
 	    {" d=example.com; s=sel; nonsense", ""},
+	    {" d=b\xc3\xbc"
+	     "cher.example; s=s\xc3\xbc"
+	     "ch",
+	     "xn--sch-hoa._domainkey.xn--bcher-kva.example"},
+	    {" d=B\r\n U\xcc\x88"
+	     "CHER.example; s=sel",
+	     "sel._domainkey.xn--bcher-kva.example"},
+	    {" d=b\xfc"
+	     "cher.example; s=sel",
+	     ""},
+	    {" d=example.com; s=a\xe2\x80\x8d"
+	     "b",
+	     ""},
 	    {"", ""},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -66,7 +81,7 @@ static void test_collect(void)
 		struct headers headers = {.items = NULL};
 		struct dkim_keys keys;
 		add_signature(&headers, arena, rows[i].signature);
-		dkim_keys_collect(arena, &headers, &keys);
+		dkim_keys_collect(arena, &headers, DKIM_MAX_SIGNATURES, &keys);
 		is_int((long long)keys.count, 1, "one signature");
 		is_text(keys.items[0].name, rows[i].name, text_escape(arena, slice_from(rows[i].signature), "", false, 200));
 		ok((keys.items[0].status == DKIM_KEY_UNUSABLE) == (rows[i].name[0] == '\0'), "unusable is told");
@@ -94,7 +109,7 @@ static void test_bounds(void)
 	for (size_t i = 0; i < DKIM_MAX_SIGNATURES; i++) {
 		add_signature(&headers, arena, arena_printf(arena, "d=d%zu.example; s=s", i));
 	}
-	dkim_keys_collect(arena, &headers, &keys);
+	dkim_keys_collect(arena, &headers, DKIM_MAX_SIGNATURES, &keys);
 	is_int((long long)keys.count, DKIM_MAX_SIGNATURES, "no more signatures than the bound");
 	is_int((long long)keys.ignored, 2, "the others are counted");
 	is_int(keys.items[0].status, DKIM_KEY_UNUSABLE, "a selector that is too long");
@@ -140,7 +155,7 @@ static void run_resolve(const char *path, const char *selector, const char *expe
 	int rounds = 0;
 	add_signature(&headers, arena, arena_printf(arena, "d=x.example; s=%s", selector));
 	add_signature(&headers, arena, "d=x.example; s=plain");
-	dkim_keys_collect(arena, &headers, &keys);
+	dkim_keys_collect(arena, &headers, DKIM_MAX_SIGNATURES, &keys);
 	while (!dkim_keys_resolve(&keys, lookups) && rounds < 5) {
 		late_round(lookups);
 		rounds++;
@@ -174,8 +189,8 @@ static void test_resolve(void)
 	    {"address", "absent"},
 	    {"nothing", "absent"},
 	    {"broken", "temporary"},
-	    {"k1024", "found"},
-	    {"k1025", "too long"},
+	    {"k3072", "found"},
+	    {"k3073", "too long"},
 	};
 	struct arena *arena = arena_create(1024);
 	const char *path = make_zone(arena);

@@ -38,6 +38,8 @@ static const struct option_row row_strings = {
     "texts", OPTION_STRINGS, offsetof(struct settings, texts), "a, b", 0, 0, NULL, ""};
 static const struct option_row row_networks = {
     "networks", OPTION_NETWORKS, offsetof(struct settings, networks), "127.0.0.0/8, ::1", 0, 0, NULL, ""};
+static const struct option_row row_domains = {
+    "domains", OPTION_DOMAINS, offsetof(struct settings, texts), "", 0, 0, NULL, ""};
 static const struct option_row row_word = {"word",  OPTION_WORD, offsetof(struct settings, word), "red", 0, 0,
                                            colours, ""};
 
@@ -175,6 +177,15 @@ static void test_texts(struct arena *arena)
 	       settings.texts[2] == NULL,
 	   "a list ends with NULL");
 	ok(option_parse(&row_strings, arena, NULL, 0, &settings) && settings.texts[0] == NULL, "an empty list");
+	const char *const domains[] = {"Example.ORG.", "b\xc3\xbc" "cher.example"};
+	ok(option_parse(&row_domains, arena, domains, 2, &settings) && strcmp(settings.texts[0], "example.org") == 0 &&
+	       strcmp(settings.texts[1], "xn--bcher-kva.example") == 0 && settings.texts[2] == NULL,
+	   "domains are canonical");
+	ok(option_parse(&row_domains, arena, NULL, 0, &settings) && settings.texts[0] == NULL, "no domains");
+	static const char *const no_domains[] = {"", ".", "a b", "a@b.example", ".example.org", "a..b", "*.example.org"};
+	for (size_t i = 0; i < sizeof no_domains / sizeof *no_domains; i++) {
+		ok(!parse_one(&row_domains, arena, no_domains[i], &settings), "\"%s\" is no domain", no_domains[i]);
+	}
 	ok(!option_parse(&row_string, arena, two, 2, &settings), "two values where one is wanted");
 	ok(!option_parse(&row_string, arena, NULL, 0, &settings), "none");
 }
@@ -221,6 +232,7 @@ static void test_expected(struct arena *arena)
 	is_text(option_expected(&row_word, arena), "red or green", "of a word");
 	is_text(option_limits(&row_string, arena), "", "a text has no limits to tell");
 	ok(strstr(option_expected(&row_networks, arena), "192.0.2.0/24") != NULL, "networks are shown by an example");
+	ok(strstr(option_expected(&row_domains, arena), "domain names") != NULL, "domains are described");
 	ok(strstr(option_expected(&row_strings, arena), "{\"a\", \"b\"}") != NULL, "and lists");
 }
 

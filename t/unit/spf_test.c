@@ -79,6 +79,20 @@ static const char zone_text[] =
     "pmacro.example. 300 IN TXT \"v=spf1 exists:%{p}.list.example -all\"\n"
     "pahead.example. 300 IN TXT \"v=spf1 a:host.example exists:%{p}.list.example -all\"\n"
     "mail.client.example.list.example. 300 IN A 127.0.0.2\n"
+    "xn--bcher-kva.example. 300 IN TXT \"v=spf1 exists:%{h}.helo.example exists:%{o}.o.example -all\"\n"
+    "xn--bcher-kva.example.helo.example. 300 IN A 127.0.0.2\nxn--bcher-kva.example.o.example. 300 IN A 127.0.0.2\n"
+    "lmacro.example. 300 IN TXT \"v=spf1 exists:%{l}.lp.example -exists:%{L1r}.lp.example include:%{s}.lp.example "
+    "a:%{l}.x "
+    "mx:%{S}.x ptr:%{l}.x ip4:192.0.2.9 redirect=%{l}.lp.example\"\n"
+    "*.lp.example. 300 IN A 127.0.0.2\n"
+    "lexp.example. 300 IN TXT \"v=spf1 -all exp=%{l}.text.example\"\n*.text.example. 300 IN TXT \"no\"\n"
+    "lupper.example. 300 IN TXT \"v=spf1 -all exp=upper.text.example\"\nupper.text.example. 300 IN TXT \"%{L} no\"\n"
+    "open1.example. 300 IN TXT \"v=spf1 include:open2.example -all\"\n"
+    "open2.example. 300 IN TXT \"v=spf1 a:host.example +all\"\n"
+    "half4.example. 300 IN TXT \"v=spf1 ip4:128.0.0.0/1 -all\"\n"
+    "cidr6.example. 300 IN TXT \"v=spf1 a:host.example/0//64 -all\"\n"
+    "const.example. 300 IN TXT \"v=spf1 exists:host.example -all\"\n"
+    "closed.example. 300 IN TXT \"v=spf1 ip4:192.0.0.0/8 +all\"\n"
     "back.example. 300 IN TXT \"v=spf1 exists:%{l}.back.example -all\"\nc.back.example. 300 IN A 127.0.0.2\n";
 
 static const struct row {
@@ -168,6 +182,35 @@ static const struct row {
     /* what the sender chose stays one label */
     {"192.0.2.1", "h", "\\099@back.example", AUTH_FAIL, "-all", NULL, NULL, 1, 1},
     {"192.0.2.1", "h", "c@back.example", AUTH_PASS, "exists:%{l}.back.example", NULL, NULL, 1, 0},
+    /* RFC 8616 4: A-labels for DNS and macros; terms with %{s} or %{l} match nothing where the local part is UTF-8 */
+    {"192.0.2.1", "h",
+     "a@b\xc3\xbc"
+     "cher.example",
+     AUTH_PASS, "exists:%{o}.o.example", NULL, NULL, 2, 1},
+    {"192.0.2.1", "h",
+     "a@B\xc3\x9c"
+     "CHER\xe3\x80\x82"
+     "example",
+     AUTH_PASS, "exists:%{o}.o.example", NULL, NULL, 2, 1},
+    {"192.0.2.1",
+     "b\xc3\xbc"
+     "cher.example",
+     "a@xn--bcher-kva.example", AUTH_PASS, "exists:%{h}.helo.example", NULL, NULL, 1, 0},
+    {"192.0.2.1",
+     "B\xc3\x9c"
+     "CHER.example",
+     "", AUTH_PASS, "exists:%{h}.helo.example", NULL, NULL, 1, 0},
+    {"192.0.2.1", "h",
+     "a@b\xfc"
+     "cher.example",
+     AUTH_NONE, NULL, "no domain name to check", NULL, 0, 0},
+    {"192.0.2.1", "h", "ok@lmacro.example", AUTH_PASS, "exists:%{l}.lp.example", NULL, NULL, 1, 0},
+    {"192.0.2.1", "h", "\xc3\xbc@lmacro.example", AUTH_NEUTRAL, NULL, NULL, NULL, 0, 0},
+    {"192.0.2.9", "h", "\xc3\xbc@lmacro.example", AUTH_PASS, "ip4:192.0.2.9", NULL, NULL, 0, 0},
+    {"192.0.2.1", "h", "\xfc@lmacro.example", AUTH_NEUTRAL, NULL, NULL, NULL, 0, 0},
+    {"192.0.2.1", "h", "a@lexp.example", AUTH_FAIL, "-all", NULL, "no", 0, 0},
+    {"192.0.2.1", "h", "\xc3\xbc@lexp.example", AUTH_FAIL, "-all", NULL, NULL, 0, 0},
+    {"192.0.2.1", "h", "\xc3\xbc@lupper.example", AUTH_FAIL, "-all", NULL, "%C3%BC no", 0, 0},
     /* large records (see write_large) */
     {"192.0.2.64", "h", "a@sixty-four.example", AUTH_PASS, "ip4:192.0.2.64", NULL, NULL, 0, 0},
     {"192.0.2.65", "h", "a@sixty-four.example", AUTH_SOFTFAIL, "~all", NULL, NULL, 0, 0},
@@ -363,6 +406,41 @@ static void test_threads(const char *zone)
 	}
 }
 
+/* A pass that says nothing about the client, and ptr. */
+static void test_open(const char *zone)
+{
+	static const struct {
+		const char *client, *from, *pass_all;
+		bool ptr;
+	} opens[] = {
+	    {"192.0.2.1", "a@open1.example", "+all", false},
+	    {"192.0.2.1", "a@noinc.example", "+all", false},
+	    {"192.0.2.1", "a@zero4.example", "ip4:10.0.0.0/0", false},
+	    {"2001:db8::1", "a@zero4.example", NULL, false},
+	    {"fe80::1", "a@zero6.example", "ip6:2001:db8::/0", false},
+	    {"192.0.2.1", "a@half4.example", "ip4:128.0.0.0/1", false},
+	    {"192.0.2.1", "a@cidr6.example", "a:host.example/0//64", false},
+	    {"2001:db8:ffff::2", "a@cidr6.example", NULL, false}, /* that is not what it passed by */
+	    {"192.0.2.1", "a@const.example", "exists:host.example", false},
+	    {"192.0.2.1", "a@closed.example", NULL, false},
+	    {"10.0.0.1", "a@closed.example", "+all", false},
+	    {"192.0.2.1", "a@all.example", NULL, false},
+	    {"192.0.2.1", "a@neutral.example", NULL, false},
+	    {"192.0.2.1", "a@ptr.example", NULL, true},
+	    {"192.0.2.1", "a@pmacro.example", NULL, true},
+	    {"192.0.2.1", "a@ip.example", NULL, false}, /* it did not get as far as its ptr */
+	};
+	struct arena *arena = arena_create(65536);
+	for (size_t i = 0; i < 2 * sizeof opens / sizeof *opens; i++) {
+		struct row row = {.client = opens[i / 2].client, .helo = "h", .from = opens[i / 2].from};
+		struct run run = run_check(arena, zone, &row, i % 2 == 1);
+		is_text(run.verdict.pass_all, opens[i / 2].pass_all,
+		        arena_printf(arena, "%s with %s: open to all", row.from, row.client));
+		ok(run.verdict.ptr == opens[i / 2].ptr, "ptr: %d", run.verdict.ptr);
+	}
+	arena_destroy(arena);
+}
+
 static void test_scope(const char *zone)
 {
 	struct arena *arena = arena_create(65536);
@@ -394,6 +472,7 @@ int main(void)
 	}
 	test_questions(zone);
 	test_scope(zone);
+	test_open(zone);
 	test_threads(zone);
 	unlink(zone);
 	return done_testing();

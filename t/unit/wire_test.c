@@ -1,5 +1,6 @@
 /* The packets between daemon and workers: what is put is got, and nothing else is. */
 #include "lib/inspect/wire.h"
+#include "lib/mail/domain.h"
 #include "t/tap.h"
 
 #include <errno.h>
@@ -35,8 +36,17 @@ static struct inspect_reply reply_sample(void)
 	    {AUTH_PASS, "example.com", "s1", "@example.com", "rsa-sha256", "AbCdEfGh", NULL, 2048, false},
 	    {AUTH_PERMERROR, "", "", "", "", "", "the signature is malformed", 0, true},
 	};
+	static const struct arc_result results[] = {{ARC_METHOD_DMARC, AUTH_PASS, "a.example"},
+	                                            {ARC_METHOD_DKIM, AUTH_TEMPERROR, "b.example"}};
+	static const struct arc_set sets[] = {
+	    {.instance = 1, .domain = "one.example", .selector = "s1", .has_cv = true, .cv = ARC_CV_NONE},
+	    {2, "two.example", "s2", true, ARC_CV_PASS, 2, results}};
 	return (struct inspect_reply){.signature_count = 2,
 	                              .signatures = signatures,
+	                              .arc = {.result = AUTH_PASS, .count = 2, .sets = sets, .oldest_pass = 2, .from_signed = true},
+	                              .body_hashed = true,
+	                              .body_digest = {1, [31] = 32},
+	                              .arc_us = 13,
 	                              .virus = INSPECT_VIRUS_FOUND,
 	                              .virus_name = "Eicar",
 	                              .virus_ignored = "Other",
@@ -65,7 +75,15 @@ static void test_reply(void)
 	is_text(out.virus_ignored, "Other", "an ignored one's name");
 	is_int(out.database.signatures, 7, "signatures loaded");
 	ok(out.database.official && out.database.version == 27000 && out.database.time == 1700000000, "their database");
-	ok(out.dkim_us == 11 && out.virus_us == 12, "the other numbers");
+	ok(out.dkim_us == 11 && out.virus_us == 12 && out.arc_us == 13, "the other numbers");
+	ok(out.arc.result == AUTH_PASS && out.arc.count == 2 && out.arc.oldest_pass == 2 && out.arc.from_signed && !out.arc.ended,
+	   "the ARC verdict");
+	const struct arc_set *set = &out.arc.sets[1];
+	ok(set->instance == 2 && set->cv == ARC_CV_PASS && set->result_count == 2 && out.arc.sets[0].result_count == 0, "its sets");
+	is_text(set->domain, "two.example", "who sealed");
+	ok(set->results[1].method == ARC_METHOD_DKIM && set->results[1].result == AUTH_TEMPERROR, "what he saw");
+	is_text(set->results[1].domain, "b.example", "of whom");
+	ok(out.body_hashed && out.body_digest[0] == 1 && out.body_digest[31] == 32, "the hash of the body");
 	for (size_t i = 0; i < n; i++) {
 		if (get_reply(packet, i, &out)) {
 			ok(false, "%zu bytes of %zu are no reply", i, n);
@@ -121,15 +139,64 @@ static void test_hostile_reply(void)
 	refused(reply, "no domain");
 }
 
+static void test_hostile_arc(void)
+{
+	struct inspect_reply reply = reply_sample();
+	struct arc_set sets[ARC_MAX_SETS + 1];
+	struct arc_result results[ARC_MAX_RESULTS + 1];
+	for (size_t i = 0; i <= ARC_MAX_SETS; i++) {
+		sets[i] = reply.arc.sets[0];
+	}
+	for (size_t i = 0; i <= ARC_MAX_RESULTS; i++) {
+		results[i] = (struct arc_result){ARC_METHOD_SPF, AUTH_PASS, "a.example"};
+	}
+	reply.arc.problem = "x";
+	refused(reply, "a chain that passes, with a problem");
+	reply = reply_sample();
+	reply.arc.result = AUTH_FAIL;
+	refused(reply, "one that fails, without");
+	reply.arc = (struct arc_verdict){.result = AUTH_TEMPERROR, .problem = "x"};
+	refused(reply, "temporary, but of no sets");
+	reply.arc = (struct arc_verdict){.result = AUTH_PASS};
+	refused(reply, "a pass of no sets");
+	reply = reply_sample();
+	reply.arc.ended = true;
+	refused(reply, "a pass of a chain that is over");
+	reply = reply_sample();
+	reply.arc.oldest_pass = 3;
+	refused(reply, "an oldest pass that is not there");
+	reply = reply_sample();
+	reply.arc.result = AUTH_NEUTRAL;
+	refused(reply, "a result that ARC does not have");
+	reply = reply_sample();
+	reply.arc.sets = sets;
+	reply.arc.count = ARC_MAX_SETS + 1;
+	refused(reply, "51 sets");
+	reply.arc.count = 2;
+	sets[1].domain = "a\nb";
+	refused(reply, "a line break in a domain");
+	sets[1].domain = "a";
+	sets[1].cv = (enum arc_cv)3;
+	refused(reply, "no such cv");
+	sets[1].cv = ARC_CV_PASS;
+	sets[1].results = results;
+	sets[1].result_count = ARC_MAX_RESULTS + 1;
+	refused(reply, "too many results");
+}
+
 static void test_request(void)
 {
 	struct dkim_keys keys = {.count = 3};
+	struct arc_keys arc_keys = {.count = 1};
 	struct inspect_request in = {.tasks = INSPECT_DKIM | INSPECT_VIRUS,
 	                             .message_size = UINT64_C(5000000000),
 	                             .now = 1700000000,
 	                             .deadline_ms = 1234,
-	                             .keys = &keys};
+	                             .keys = &keys,
+	                             .arc_keys = &arc_keys};
 	struct inspect_request out;
+	arc_keys.items[0] = (struct dkim_key){
+	    .name = "s._domainkey.example.org", .status = DKIM_KEY_FOUND, .text = SLICE_LITERAL("p=x")};
 	keys.items[0] = (struct dkim_key){
 	    .domain = "example.com", .selector = "s", .status = DKIM_KEY_FOUND, .text = SLICE_LITERAL("v=DKIM1; p=\0;")};
 	keys.items[1] = (struct dkim_key){.domain = "", .selector = "", .status = DKIM_KEY_UNUSABLE};
@@ -142,6 +209,8 @@ static void test_request(void)
 	is_int(out.message_fd, -1, "the descriptor is not in it");
 	is_int((long long)out.keys->count, 3, "keys");
 	is_text(out.keys->items[0].domain, "example.com", "domain");
+	ok(out.arc_keys->count == 1 && out.arc_keys->items[0].text.len == 3, "a key for ARC");
+	is_text(out.arc_keys->items[0].name, "s._domainkey.example.org", "by its name");
 	is_int((long long)out.keys->items[0].text.len, 13, "a key's bytes, NUL included");
 	is_int((long long)out.keys->items[2].text.len, 0, "the text of a key that was not found stays here");
 	for (size_t i = 0; i < n; i++) {
@@ -158,16 +227,36 @@ static void test_largest(void)
 {
 	char *text = arena_alloc(arena, 4000);
 	struct dkim_keys keys = {.count = DKIM_MAX_SIGNATURES};
-	struct inspect_request request = {.keys = &keys};
+	struct arc_keys arc_keys = {.count = ARC_MAX_KEYS};
+	struct inspect_request request = {.keys = &keys, .arc_keys = &arc_keys};
 	struct inspect_request out;
 	memset(text, 'x', 3999);
+	const char *domain = slice_dup(arena, (struct slice){text, DOMAIN_MAX});
+	const char *name = slice_dup(arena, (struct slice){text, DOMAIN_MAX + sizeof "._domainkey." + DOMAIN_MAX});
 	for (size_t i = 0; i < keys.count; i++) {
-		keys.items[i] =
-		    (struct dkim_key){.domain = text, .selector = text, .status = DKIM_KEY_FOUND, .text = {text, DKIM_MAX_KEY}};
+		keys.items[i] = (struct dkim_key){
+		    .domain = domain, .selector = domain, .status = DKIM_KEY_FOUND, .text = {text, DKIM_MAX_KEY}};
+	}
+	for (size_t i = 0; i < ARC_MAX_KEYS; i++) {
+		size_t len = ARC_MAX_KEYS_TEXT / ARC_MAX_KEYS;
+		len = len < DKIM_MAX_KEY ? len : DKIM_MAX_KEY;
+		arc_keys.items[i] = (struct dkim_key){.name = name, .status = DKIM_KEY_FOUND, .text = {text, len}};
 	}
 	size_t n = wire_put_request(&request, packet);
 	ok(n > 0 && get_request(packet, n, &out), "the largest request fits: %zu bytes", n);
+	keys.count = 1;
+	keys.items[0].domain = text;
+	n = wire_put_request(&request, packet);
+	ok(n > 0 && get_request(packet, n, &out), "one with a text that is too long");
 	is_int((long long)strlen(out.keys->items[0].domain), WIRE_TEXT_MAX, "long texts are cut");
+	int pair[2];
+	int fd = -1;
+	ok(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair) == 0, "a pair of sockets");
+	ok(wire_send(pair[0], packet, WIRE_PACKET_MAX, 1), "the kernel takes the largest packet, and a descriptor");
+	is_int(wire_receive(pair[1], packet, &fd), WIRE_PACKET_MAX, "and gives it whole");
+	close(fd);
+	close(pair[0]);
+	close(pair[1]);
 }
 
 static void test_settings(void)
@@ -260,6 +349,7 @@ int main(void)
 	arena = arena_create(65536);
 	test_reply();
 	test_hostile_reply();
+	test_hostile_arc();
 	test_request();
 	test_largest();
 	test_settings();

@@ -47,7 +47,7 @@ sub up ($self) {
     return;
 }
 
-# A server that answers TXT questions after so many milliseconds. text: name => record. { forwarder, log }
+# A server that answers TXT questions after so many milliseconds. text: name => record, or "silence". { forwarder, log }
 sub slow ($class, $milliseconds, %text) {
     my $port = free_port();
     my $file = write_file(work_dir() . "/slow-$port", join '', map { "$_ $text{$_}\n" } sort keys %text);

@@ -53,10 +53,14 @@ _dmarc.good.example. TXT "v=DMARC1; p=reject"
 sel._domainkey.good.example. TXT $key
 quar.example. TXT "v=spf1 ip4:127.0.0.7 -all"
 _dmarc.quar.example. TXT "v=DMARC1; p=quarantine"
-hard.example. TXT "v=spf1 -all"
+hard.example. TXT "v=spf1 -all exp=why.hard.example"
+why.hard.example. TXT "100%% sure that %{i} is not ours (support id 12AB34CD?)"
+expl.example. TXT "v=spf1 -all exp=why.expl.example"
+why.expl.example. TXT "100%% sure: see http://expl.example/%{S}"
 fresh.example. TXT "v=spf1 ip4:127.0.0.7 -all"
 _dmarc.fresh.example. TXT "v=DMARC1; p=reject"
 helo.example. TXT "v=spf1 ip4:127.0.0.7 -all"
+lists.example. TXT "v=spf1 ip4:127.0.0.9 -all"
 END
 }
 
@@ -67,12 +71,13 @@ sub run_scenario ($mta_class) {
     my $daemon = Mailreeve::Daemon->start(
         forwarder => $dns->{forwarder},
         dns => 'timeout = 2s deadline = 3s ttl_negative_max = 1s',
-        config => "own_networks = {\"127.0.0.1\"}\nmessage_memory = 256K\n",
+        config => "own_networks = {\"127.0.0.1\"}\nmessage_memory = 256K\nauthres { received_spf = yes }\n"
+            . "dmarc { trusted_forwarders = {\"127.0.0.8\"} mailing_lists = {\"lists.example\"} }\n",
     );
     my $sink = Mailreeve::Smtp->sink;
     my $mta = $mta_class->start(sink => $sink->{port}, milter => "unix:$daemon->{socket}");
     my $self = { dns => $dns, daemon => $daemon, sink => $sink, mta => $mta, key => $key };
-    for my $part (\&clean, \&forgeries, \&infected, \&quarantine, \&signed, \&envelopes, \&large, \&dead_dns) {
+    for my $part (\&clean, \&fifty, \&fifty_outbound, \&forwarded, \&forgeries, \&infected, \&quarantine, \&signed, \&envelopes, \&large, \&dead_dns) {
         $part->($self);
     }
     return $self;
@@ -103,6 +108,86 @@ sub clean ($self) {
     return;
 }
 
+# Fifty ways to put our identifier, or none, into a field; each is marked "forged".
+sub forged_fields () {
+    my $id = 'mx.test.example';
+    my $mark = 'spf=pass smtp.mailfrom=forged@bank.example';
+    my @values = map { "$_; $mark" } $id, uc $id, 'Mx.Test.Example', "$id.", "$id..", "$id 1", "$id/1", "$id:25", "$id,x", "<$id>", "[$id]",
+        "\"$id\"", "\" $id \"", "\"mx\\.test.example\"", "(c) $id", "(a (b) c)$id", "(a\\)b) $id(d)", "(x)\n\t$id", "\n $id", "\n\t\n\t$id", "\t$id\t",
+        "$id\n\t1", "mx . test . example", "mx.(x)test.example", "$id\x0b", "\x01$id", "mx.\x7ftest.example", "\xa0$id", "\xc2\xa0$id\xc2\xa0" . 1,
+        "\xe2\x80\x8b$id", "mx.te\xe2\x80\x8bst.example", "mx.te\xc2\xadst.example", "\xef\xbb\xbf$id", "\xef\xbd\x8dx.test.example", "mx\xe3\x80\x82test.example",
+        '', '(nobody)', '""';
+    my @fields = map { "Authentication-Results: $_" } @values, "$id $mark", $mark, "spf (x) = pass smtp.mailfrom=forged\@b.example", "=?utf-8?q?$id?=; $mark",
+        "(unclosed $id; $mark";
+    push @fields, "authentication-results:$id; $mark", "AUTHENTICATION-RESULTS:\t$id; $mark", "Authentication-Results : $id; $mark", "Authentication-Results\t:$id; $mark",
+        "Received-SPF: pass (forged) client-ip=192.0.2.1; receiver=$id", "received-spf: pass ($id: forged) client-ip=192.0.2.1", "Received-SPF: pass receiver = \"MX.test.example\"; problem=forged";
+    return @fields;
+}
+
+# What must stay, in its order, byte for byte.
+sub foreign_fields () {
+    return ('Authentication-Results: other.example; spf=pass smtp.mailfrom=mx.test.example', 'authentication-RESULTS:  mx.test.example.org;  dkim=pass',
+        "Authentication-Results: (mx.test.example) third.example\n\t1; none", 'Authentication-Results: amx.test.example; none',
+        'Received-SPF: pass (google.com: domain of a@b.example designates 192.0.2.1) client-ip=192.0.2.1;', 'Received-SPF: fail receiver=other.example; helo=mx.test.example',
+        'X-Authentication-Results: mx.test.example; spf=pass', 'ARC-Authentication-Results: i=1; mx.test.example; spf=pass');
+}
+
+# All of them, one foreign field behind every sixth forged one.
+sub mixed_headers () {
+    my @foreign = foreign_fields();
+    my $n = 0;
+    return join '', map { ("$_\n", ++$n % 6 == 0 && @foreign ? shift(@foreign) . "\n" : ()) } forged_fields();
+}
+
+sub fields_left ($self, $got, $name) {
+    my ($header) = $got =~ /\A(.*?)\r?\n\r?\n/s;
+    unlike($header, qr/forged/i, "$name: none of the forged is left");
+    my @fields = ($header =~ s/\r//gr . "\n") =~ /^((?:X-|ARC-)?(?:Authentication-Results|Received-SPF)[ \t]*:.*\n(?:[ \t].*\n)*)/gim;
+    return map { s/\n\z//r } @fields;
+}
+
+sub fifty ($self) {
+    is(scalar(my @forged = forged_fields()), 50, 'fifty forged fields');
+    my ($id, $text) = message(from => 'a@good.example', headers => mixed_headers());
+    my $reply = send_from($self, '127.0.0.7', from => 'a@good.example', message => $text);
+    like($reply, qr/^250 /, 'a message with all of them is taken');
+    my $got = arrived($self, $id);
+    my ($ours, $spf, @left) = fields_left($self, $got, 'inbound');
+    like($got, qr/\AAuthentication-Results: mx\.test\.example;\r?\n\tspf=pass smtp\.mailfrom=a\@good\.example/, 'ours is on top, once');
+    is($spf, qq{Received-SPF: pass (mx.test.example: good.example permits 127.0.0.7)\n\tidentity=mailfrom; client-ip=127.0.0.7; helo=client.example;\n}
+        . qq{\tenvelope-from="a\@good.example"; mechanism="ip4:127.0.0.7";\n\treceiver=mx.test.example}, 'Received-SPF is below it');
+    like($got, qr/\A.*?^Received-SPF:.*?^Received:/ms, "above the MTA's own Received");
+    is_deeply(\@left, [ foreign_fields() ], 'the foreign ones are left, in order, byte for byte');
+    like($self->{daemon}->verdict(qr/from=<a\@good\.example>.*authres\.forged/)->{line}, qr/authres\.forged/, 'the log tells of them');
+    return;
+}
+
+sub fifty_outbound ($self) {
+    my ($id, $text) = message(from => 'a@good.example', headers => mixed_headers());
+    my $reply = send_from($self, '127.0.0.1', from => 'out@good.example', message => $text);
+    like($reply, qr/^250 /, 'the same from our own network is taken');
+    my @left = fields_left($self, arrived($self, $id), 'outbound');
+    is_deeply(\@left, [ foreign_fields() ], 'nobody goes out in our name, and no field is added');
+    return;
+}
+
+sub forwarded ($self) {
+    my ($id, $text) = message(from => 'a@good.example', headers => "List-Id: Dev <dev.lists.example>\n");
+    my $reply = send_from($self, '127.0.0.8', from => 'a@good.example', message => $text);
+    like($reply, qr/^250 /, 'a trusted forwarder may break DMARC');
+    like(arrived($self, $id), qr/dmarc=fail \(p=reject dis=none trusted_forwarder:/, 'and the message says why it is here');
+    like($self->{daemon}->verdict(qr/dmarc_override=/)->{line}, qr/ dmarc_override=trusted_forwarder .*findings=\S*dmarc\.override/, 'so does the log');
+    ($id, $text) = message(from => 'a@good.example', headers => "List-Id: Dev <dev.lists.example>\n");
+    $reply = send_from($self, '127.0.0.9', from => 'dev-bounces@lists.example', message => $text);
+    like($reply, qr/^250 /, 'so may a mailing list that passes SPF');
+    like(arrived($self, $id), qr/dmarc=fail \(p=reject dis=none mailing_list:/, 'which the message says');
+    $reply = send_from($self, '127.0.0.9', from => 'a@none.example', message => $text);
+    like($reply, qr/^550 5\.7\.1 .*DMARC/, 'a List-Id alone proves nothing');
+    $reply = send_from($self, '127.0.0.9', from => 'a@none.example', message => $text =~ s/^From: .*/From: x <a\@good.example> junk/r);
+    like($reply, qr/^550 5\.7\.1 .*From field/, 'a From that cannot be read is no way around');
+    return;
+}
+
 sub forgeries ($self) {
     my ($id, $text) = message(from => 'boss@good.example');
     my $reply = send_from($self, '127.0.0.9', from => 'boss@good.example', message => $text);
@@ -112,6 +197,16 @@ sub forgeries ($self) {
     ($id, $text) = message(from => 'a@hard.example');
     $reply = send_from($self, '127.0.0.9', from => 'a@hard.example', message => $text);
     like($reply, qr/^550 5\.7\.23 .*SPF.*hard\.example/, 'an SPF hard fail without a DMARC policy is rejected');
+    unlike($reply, qr/12AB34CD/, 'the domain cannot speak of support ids');
+    ($id, $text) = message(from => 'a@expl.example');
+    $reply = send_from($self, '127.0.0.9', from => 'a@expl.example', message => $text);
+    like($reply, qr{^550 5\.7\.23 (?:<\S+>[:.]* )?SPF: expl\.example does not permit 127\.0\.0\.9 to send its mail; expl\.example explains: 100% sure: see http://expl\.example/a%40expl\.example \(support id \w{8}\)$},
+        'but it can explain its refusal');
+    ($id, $text) = message(from => 'a@good.example');
+    like(send_from($self, '127.0.0.7', from => 'a@good.example', helo => 'expl.example', message => $text), qr/^250 /, 'a HELO name that is another\'s');
+    my $got = arrived($self, $id);
+    like($got, qr/spf=pass smtp\.mailfrom=a\@good\.example;\s+spf=fail smtp\.helo=expl\.example/, 'has a result of its own');
+    like($got, qr/^X-Mailreeve-Verdict: tag; id=\w+;\s+finding=spf\.helo_fail/m, 'and is tagged');
     ($id, $text) = message(from => 'a@good.example', headers => "From: b\@good.example\n");
     $reply = send_from($self, '127.0.0.7', from => 'a@good.example', message => $text);
     like($reply, qr/^550 5\.7\.1 /, 'two From fields are rejected');

@@ -36,9 +36,9 @@ sub say_line ($self, $line) { $self->{socket}->print("$line\r\n"); return $self-
 
 sub send_raw ($self, $bytes) { $self->{socket}->print($bytes); return }
 
-# One transaction: the last reply. A message with LF or CRLF line ends, dots not stuffed.
+# One transaction: the last reply. A message with LF or CRLF line ends, dots not stuffed. mail: parameters of MAIL.
 sub deliver ($self, %arg) {
-    my $reply = $self->say_line('MAIL FROM:<' . ($arg{from} // '') . '>');
+    my $reply = $self->say_line(join ' ', 'MAIL FROM:<' . ($arg{from} // '') . '>', $arg{mail} // ());
     return $reply if $reply !~ /^2/;
     my $taken = 0;
     for my $rcpt (ref $arg{to} ? @{ $arg{to} } : $arg{to}) {

@@ -29,7 +29,7 @@ sub command ($client, $line) {
         @{$client}{qw(in_data data)} = (1, '');
         return "354 go on\r\n";
     }
-    return "250-sink\r\n250-8BITMIME\r\n250-PIPELINING\r\n250 SIZE 0\r\n" if $line =~ /^EHLO/i;
+    return "250-sink\r\n250-8BITMIME\r\n250-PIPELINING\r\n250-SMTPUTF8\r\n250 SIZE 0\r\n" if $line =~ /^EHLO/i;
     return "221 bye\r\n" if $line =~ /^QUIT/i;
     return "250 ok\r\n";
 }

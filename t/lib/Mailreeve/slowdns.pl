@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 # slowdns.pl PORT MILLISECONDS FILE: a DNS server that takes its time over every answer, over all of them at once.
-# FILE: "name text" a line, TXT records; any other question is answered NXDOMAIN. Prints each question.
+# FILE: "name text" a line, TXT records; any other question is answered NXDOMAIN, one with the text "silence" not at all.
+# Prints each question.
 use v5.36;
 use IO::Socket::INET;
 use IO::Select;
@@ -27,6 +28,7 @@ sub answer ($query) {
     my $name = lc join '.', @labels;
     say "asked $name $type";
     my $found = $type == 16 ? $text{$name} : undef;
+    return if ($text{$name} // '') eq 'silence';
     my $record = defined $found ? pack('nnnNn', 0xc00c, 16, 1, 300, 1 + length $found) . pack('C/a*', $found) : '';
     return pack('nnnnnn', $id, defined $found ? 0x8580 : 0x8583, 1, defined $found ? 1 : 0, 0, 0) . $question . $record;
 }
@@ -36,7 +38,8 @@ while (1) {
     if (!defined $wait || $wait > 0) {
         for ($select->can_read($wait)) {
             my $peer = $socket->recv(my $query, 4096) // next;
-            push @queue, [ time + $delay / 1000, $peer, answer($query) ];
+            my $reply = answer($query);
+            push @queue, [ time + $delay / 1000, $peer, $reply ] if defined $reply;
         }
     }
     while (@queue && $queue[0][0] <= time) {

@@ -1,0 +1,114 @@
+#!/usr/bin/perl
+# What a message carries, as mailreeve explain shows it, and what is done about it.
+use v5.36;
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use JSON::PP qw(decode_json);
+use MIME::Base64 qw(encode_base64);
+use Test::More;
+use Mailreeve::Process qw(work_dir write_file run_ok test_program source_dir);
+use Mailreeve::Scenario qw(eicar);
+
+$ENV{MAILREEVE_INSPECT} = test_program('mailreeve-inspect');
+my $mailreeve = test_program('mailreeve');
+my $zone = write_file(work_dir() . '/zone', "none.example. TXT \"v=spf1 ip4:192.0.2.7 -all\"\n");
+my $base = 'content { workers = 1 tmp_dir = "' . work_dir() . "\" }\nvirus { databases = {\"" . source_dir() . "/conf/signatures\"} }\n";
+
+sub part ($name, $content, $type = 'application/octet-stream') {
+    my $as = $name eq '' ? '' : "; name=\"$name\"\nContent-Disposition: attachment; filename=\"$name\"";
+    return "Content-Type: $type$as\nContent-Transfer-Encoding: base64\n\n" . encode_base64($content);
+}
+
+sub mixed (@parts) {
+    my $body = join '', map { "--b\n$_" } "Content-Type: text/plain\n\nHello.\n", @parts;
+    return "From: a\@none.example\nTo: b\@dst.example\nSubject: files\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n$body--b--\n";
+}
+
+# A zip archive of stored members, by hand: the tool would refuse some of the names.
+sub zip (@members) {
+    my ($out, $central) = ('', '');
+    while (my ($name, $content) = splice @members, 0, 2) {
+        my $crc = crc32($content);
+        my $common = pack 'vvvvvVVVvv', 20, 0, 0, 0, 0x5821, $crc, length $content, length $content, length $name, 0;
+        $central .= "PK\x01\x02" . pack('v', 20) . $common . pack('vvvVV', 0, 0, 0, 0, length $out) . $name;
+        $out .= "PK\x03\x04" . $common . $name . $content;
+    }
+    my $n = () = $central =~ /PK\x01\x02/g;
+    return $out . $central . "PK\x05\x06" . pack('vvvvVVv', 0, 0, $n, $n, length $central, length $out, 0);
+}
+
+sub crc32 ($text) {
+    my $crc = 0xffffffff;
+    for my $byte (unpack 'C*', $text) {
+        $crc ^= $byte;
+        $crc = $crc & 1 ? ($crc >> 1) ^ 0xedb88320 : $crc >> 1 for 1 .. 8;
+    }
+    return $crc ^ 0xffffffff;
+}
+
+sub run_explain ($message, $more = '', @options) {
+    state $n = 0;
+    $n++;
+    my $config = write_file(work_dir() . "/config$n", $base . $more);
+    my $file = write_file(work_dir() . "/message$n", $message);
+    return run_ok($mailreeve, 'explain', '--config', $config, '--dns-zone', $zone, '--client', '192.0.2.7', '--helo', 'none.example',
+        '--from', 'a@none.example', '--rcpt', 'b@dst.example', @options, $file);
+}
+
+sub judge ($message, $more = '') { return decode_json(run_explain($message, $more, '--json')) }
+
+sub shape ($got) { return [ map { [ $_->{names}[0], [ @{ $_->{path} } ], $_->{blocked} ? 1 : 0 ] } @{ $got->{attachments} } ] }
+
+sub actions ($got) { return { map { $_->{code} => $_->{action} } @{ $got->{findings} } } }
+
+my $program = "MZ" . "\0" x 200;
+my $got = judge(mixed(part('notes.txt', "nothing\n", 'text/plain')));
+is($got->{action}, 'accept', 'a text file is welcome');
+is_deeply(shape($got), [ [ 'notes.txt', [], 0 ] ], 'and listed');
+
+$got = judge(mixed(part('setup.exe', $program)));
+is($got->{action}, 'reject', 'a program is not');
+like($got->{reply}, qr/^550 5\.7\.0 The message carries a program \(support id \w{8}\)$/, 'the reply says why');
+is_deeply(shape($got), [ [ 'setup.exe', [], 1 ] ], 'it is what is blocked');
+is((judge(mixed(part('setup.exe', $program)), "policy { attachment.executable = tag }\n"))->{action}, 'tag', 'the operator may be milder');
+is((judge(mixed(part('setup.exe', $program)), "attachment { mode = off }\n"))->{action}, 'accept', 'or not look');
+
+$got = judge(mixed(part('holiday.jpg', $program, 'image/jpeg')));
+is($got->{action}, 'reject', 'a program is one under any name');
+ok(actions($got)->{'attachment.mismatch'}, 'attachment.mismatch');
+
+my $zip = zip('readme.txt', "hello\n", 'inner.zip', zip('run.js', "WScript.Echo(1)\n"));
+$got = judge(mixed(part('archive.zip', $zip, 'application/zip')));
+is($got->{action}, 'reject', 'a script in an archive in an archive');
+is_deeply(shape($got), [ [ 'archive.zip', [], 0 ], [ 'readme.txt', ['archive.zip'], 0 ], [ 'inner.zip', ['archive.zip'], 0 ], [ 'run.js', [ 'archive.zip', 'inner.zip' ], 1 ] ],
+    'the tree');
+my $table = run_explain(mixed(part('archive.zip', $zip, 'application/zip')));
+like($table, qr/^    archive\.zip, application\/zip.*\n      readme\.txt.*\n      inner\.zip.*\n        run\.js, .*script.* -> blocked$/m, 'as people see it') or diag($table);
+
+my $attached = "Content-Type: message/rfc822\n\n" . mixed(part('deep.scr', $program));
+$attached =~ s/boundary=b/boundary=c/;
+$attached =~ s/^--b/--c/mg;
+$got = judge(mixed($attached));
+is($got->{action}, 'reject', 'in an attached message');
+
+$got = judge(mixed(part('x.zip', zip('x.txt', eicar()), 'application/zip')));
+is_deeply([ $got->{action}, $got->{virus} ], [ 'reject', 'Eicar-Test-Signature.UNOFFICIAL' ], 'EICAR in an archive is found');
+$got = judge(mixed(part('x.txt', eicar(), 'text/plain')), "attachment { mode = off }\nmime { mode = off }\n");
+is($got->{action}, 'reject', 'with nobody asking for the files too');
+
+# Doubled fields: mail programs differ in which one counts.
+my $two = mixed(part('a.txt', "x\n", 'text/plain')) =~ s/^(Content-Type: multipart.*)$/$1\nContent-Type: multipart\/mixed; boundary=other/mr;
+$two .= "--other\n" . part('evil.exe', $program) . "--other--\n";
+$got = judge($two);
+is($got->{action}, 'reject', 'a program in the other reading');
+ok(actions($got)->{'mime.ambiguous'}, 'mime.ambiguous');
+like((grep { $_->{code} eq 'mime.ambiguous' } @{ $got->{findings} })[0]{detail}, qr/\btype\b|boundary/, 'and why');
+
+$got = judge(mixed(map { part("f$_.txt", "$_\n", 'text/plain') } 1 .. 300));
+is(scalar @{ $got->{attachments} }, 199, 'of 300 files so many are listed, beside the text');
+$got = judge(mixed((map { part("f$_.txt", "$_\n", 'text/plain') } 1 .. 300), part('last.exe', $program)));
+is($got->{action}, 'reject', 'but what is behind them counts');
+$got = judge(mixed(map { part("f$_.txt", "$_\n", 'text/plain') } 1 .. 300), "content { workers = 1 scan_files_max = 100 }\n" =~ s/^/#/r);
+is($got->{action}, 'accept', '300 files are no trouble');
+
+done_testing();
