@@ -396,9 +396,49 @@ static void test_budget(void)
 	collection_open(&all, SLICE_LITERAL(TOP FILE_PART), &budget, true);
 	is_text(all.budget.exhausted, "too much to unpack", "more bytes than may be decoded");
 	collection_close(&all);
+	struct arena *arena = arena_create(4096);
+	budget = (struct part_budget){.bytes = 1000, .parts = 100, .depth_max = 3};
+	collection_open(&all, nested(arena, 3), &budget, true);
+	is_text(all.budget.exhausted, NULL, "as deep as allowed");
+	collection_close(&all);
+	budget = (struct part_budget){.bytes = 1000, .parts = 100, .depth_max = 3};
+	collection_open(&all, nested(arena, 4), &budget, true);
+	is_text(all.budget.exhausted, "nested too deep", "one deeper");
+	collection_close(&all);
+	arena_destroy(arena);
 	budget = (struct part_budget){.bytes = 1000, .parts = 100, .depth_max = 100, .deadline = 1};
 	collection_open(&all, SLICE_LITERAL(TOP FILE_PART), &budget, true);
 	is_text(all.budget.exhausted, "out of time", "the deadline has passed");
+	collection_close(&all);
+}
+
+/* Two attachments, one of them a message with one of its own, and a body in RTF and HTML. */
+static void test_tnef(void)
+{
+	static const char *const contents[] = {"PAYLOAD", "INNER", "{\\rtf1 hello}", "<p>x"};
+	static const char *const names[] = {"winmail.dat", "SHORT~1.EXE", "long n\u00e4me.exe", "Attached", "inner.exe"};
+	struct collection all;
+	collection_open(
+	    &all,
+	    SLICE_LITERAL(TOP
+	                  "Content-Type: application/ms-tnef; name=winmail.dat\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+	                  "eJ8+IgEAAQOQBgBIAAAAAwAAAAIBCRABAAAAHQAAABkAAAANAAAATUVMQQAAAAB7XHJ0ZjEgaGVs\r\n"
+	                  "bG99AAAAAgETEAEAAAAEAAAAPHA+eAMABw4BAAAALQgCApAGAA4AAAABAAEAAQABAAEAAQABAAcA\r\n"
+	                  "AhCAAQAMAAAAU0hPUlR+MS5FWEUATwMCD4AGAAcAAABQQVlMT0FECgICBZAGAHQAAAADAAAAHwAH\r\n"
+	                  "NwEAAAAcAAAAbABvAG4AZwAgAG4A5ABtAGUALgBlAHgAZQAAAB4ADjcBAAAAEAAAAGFwcGxpY2F0\r\n"
+	                  "aW9uL3gteAAfAAGAZ2dnZ2dnZ2dnZ2dnZ2dnZwEAAAAEAAAAYQBiAAEAAAAEAAAAYwBkANkUAgKQ\r\n"
+	                  "BgAOAAAAAQABAAEAAQABAAEAAQAHAAIFkAYAhAAAAAIAAAANAAE3AQAAAFQAAAAHAwIAAAAAAMAA\r\n"
+	                  "AAAAAABGeJ8+IgEAAgKQBgAOAAAAAQABAAEAAQABAAEAAQAHAAIQgAEACgAAAGlubmVyLmV4ZQCM\r\n"
+	                  "AwIPgAYABQAAAElOTkVSfAEfAAEwAQAAABIAAABBAHQAdABhAGMAaABlAGQAAAAAAKoO\r\n"),
+	    NULL, true);
+	is_int((long long)all.count, 6, "winmail.dat and what is in it");
+	is_text(collection_reasons(&all), "", "is in order");
+	for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
+		ok(collection_has_content(&all, slice_from(contents[i])), "holds %s", contents[i]);
+	}
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		ok(collection_has_name(&all, names[i]), "names %s", names[i]);
+	}
 	collection_close(&all);
 }
 
@@ -408,6 +448,7 @@ int main(void)
 	test_readings();
 	test_encrypted();
 	test_tree();
+	test_tnef();
 	test_budget();
 	test_torture();
 	return done_testing();
