@@ -287,10 +287,14 @@ static void headers_to_wire(struct headers *headers, struct arena *arena)
 	for (size_t i = 0; i < headers->count; i++) {
 		struct slice *value = &headers->items[i].value;
 		if (value->len > 0 && memchr(value->data, '\n', value->len) != NULL) {
+			struct slice *field = &headers->items[i].field;
+			size_t before = field->len - value->len; /* the name, blanks, the colon */
 			struct strbuf wire;
 			strbuf_init(&wire, arena);
+			strbuf_add(&wire, field->data, before);
 			block_add_value(&wire, *value);
-			*value = (struct slice){wire.data, wire.len};
+			*field = (struct slice){wire.data, wire.len};
+			*value = (struct slice){wire.data + before, wire.len - before};
 		}
 	}
 }

@@ -91,13 +91,26 @@ static void insert(struct session *session, const struct arc_seal *seal)
 	session->arc_sealed = seal->instance;
 }
 
+/* Sendmail writes lists of addresses anew after we have sealed. */
+static void as_sendmail(struct arena *arena, struct header *header)
+{
+	struct strbuf field;
+	strbuf_init(&field, arena);
+	strbuf_add_slice(&field, header->name);
+	strbuf_add_char(&field, ':');
+	strbuf_add_slice(&field, dkim_sign_by_sendmail(arena, header->name, header->value));
+	size_t before = header->name.len + 1;
+	header->field = (struct slice){field.data, field.len};
+	header->value = (struct slice){field.data + before, field.len - before};
+}
+
 static const char *seal_with(struct session *session, const struct keystore_key *key)
 {
 	struct headers headers;
 	struct arc_seal seal;
 	edited_headers(session, &headers);
 	for (size_t i = 0; session->mta_is_sendmail && i < headers.count; i++) {
-		headers.items[i].value = dkim_sign_by_sendmail(session->arena, headers.items[i].name, headers.items[i].value);
+		as_sendmail(session->arena, &headers.items[i]);
 	}
 	struct arc_seal_request request = {
 	    .headers = &headers,

@@ -492,6 +492,13 @@ static void test_load(struct arena *arena)
 		struct message *message = message_create(arena, &settings);
 		struct slice text = heap(rows[i].text);
 		is_int(message_load(message, text), MESSAGE_OK, "load");
+		for (size_t k = 0; k < message_headers(message)->count; k++) {
+			const struct header *header = &message_headers(message)->items[k];
+			size_t before = header->field.len - header->value.len;
+			ok(header->value.len < header->field.len && header->value.data == header->field.data + before &&
+			       header->field.data[before - 1] == ':',
+			   "a field is what stands before its value, and its value");
+		}
 		is_text(contents(arena, message), rows[i].wire, text_escape(arena, rows[i].text, "", false, 60));
 		is_int((long long)message_body_size(message), (long long)rows[i].body, "its body");
 		message_destroy(message);
