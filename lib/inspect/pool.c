@@ -246,13 +246,13 @@ static bool worker_quiet(int socket)
 	return poll(&fd, 1, 0) == 0;
 }
 
-static enum pool_result inspect(struct pool *pool, const struct inspect_request *request, uint64_t deadline,
+/* packet: room for the largest. */
+static enum pool_result inspect(struct pool *pool, const struct inspect_request *request, uint64_t deadline, char *packet,
                                 struct arena *arena, struct inspect_reply *reply_r)
 {
 	struct worker copy;
 	struct worker *worker;
 	bool down;
-	char *packet = arena_alloc(arena, WIRE_PACKET_MAX);
 	while ((worker = worker_acquire(pool, deadline, &copy, &down)) != NULL) {
 		if (worker_quiet(copy.socket)) {
 			/* What is left of the time is what the worker has. */
@@ -287,7 +287,12 @@ enum pool_result pool_inspect(struct pool *pool, const struct inspect_request *r
 	if (request->files_fd_r != NULL) {
 		*request->files_fd_r = -1;
 	}
-	enum pool_result result = inspect(pool, request, deadline, arena, reply_r);
+	char *packet = malloc(WIRE_PACKET_MAX); /* of which most is never touched: an arena would clear it */
+	if (packet == NULL) {
+		abort();
+	}
+	enum pool_result result = inspect(pool, request, deadline, packet, arena, reply_r);
+	free(packet);
 	if (result != POOL_OK) {
 		drop_file(request);
 	}
