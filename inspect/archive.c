@@ -32,7 +32,8 @@ struct pass {
 	struct slice content;
 	struct archive *archive;
 	const struct archive_choice *choice; /* NULL: all, and judge them */
-	size_t index;
+	size_t index;                        /* of the next member */
+	int format;
 	bool recognized; /* it was an archive of some kind */
 	bool broken;
 	unsigned members;
@@ -63,17 +64,8 @@ static const char *error_text(struct archive *archive)
  * NULL where it skips a damaged member (cab.h instead); xar does not come to an end on hard links in a ring; the Rock
  * Ridge part of iso9660 does not on a ring of continuations: it is off, and names are those of Joliet or of ISO 9660.
  */
-static void support_all(struct archive *archive)
+static void support_formats(struct archive *archive)
 {
-	archive_read_support_filter_bzip2(archive);
-	archive_read_support_filter_compress(archive);
-	archive_read_support_filter_gzip(archive);
-	archive_read_support_filter_lz4(archive);
-	archive_read_support_filter_lzip(archive);
-	archive_read_support_filter_lzma(archive);
-	archive_read_support_filter_rpm(archive);
-	archive_read_support_filter_xz(archive);
-	archive_read_support_filter_zstd(archive);
 	archive_read_support_format_7zip(archive);
 	archive_read_support_format_ar(archive);
 	archive_read_support_format_cpio(archive);
@@ -83,16 +75,44 @@ static void support_all(struct archive *archive)
 	archive_read_set_format_option(archive, "iso9660", "rockridge", NULL);
 }
 
+static void support_tar(struct archive *archive)
+{
+	archive_read_support_format_tar(archive);
+	archive_read_set_format_option(archive, "tar", "read_concatenated_archives", "1");
+}
+
+static const struct {
+	const char *type; /* as file_format.h calls it */
+	int filter;
+} filters[] = {
+    {"application/gzip", ARCHIVE_FILTER_GZIP},   {"application/x-bzip2", ARCHIVE_FILTER_BZIP2},
+    {"application/x-xz", ARCHIVE_FILTER_XZ},     {"application/zstd", ARCHIVE_FILTER_ZSTD},
+    {"application/x-lz4", ARCHIVE_FILTER_LZ4},   {"application/x-lzip", ARCHIVE_FILTER_LZIP},
+    {"application/x-lzma", ARCHIVE_FILTER_LZMA}, {"application/x-rpm", ARCHIVE_FILTER_RPM},
+};
+
+/* One filter at a time, and none together with formats: what the inner ones unpack and what a format skips would not be
+ * taken off the budget. */
+static bool support_filter(struct archive *archive, struct slice content)
+{
+	const char *type = file_format_detect(content).type;
+	archive_read_support_format_raw(archive);
+	if (strcmp(type, "application/x-compress") == 0) {
+		return archive_read_support_filter_compress(archive) ==
+		       ARCHIVE_OK; /* asked for by number it reads through NULL */
+	}
+	for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
+		if (strcmp(type, filters[i].type) == 0) {
+			return archive_read_append_filter(archive, filters[i].filter) == ARCHIVE_OK;
+		}
+	}
+	return false;
+}
+
 static void support_rar(struct archive *archive)
 {
 	archive_read_support_format_rar(archive);
 	archive_read_support_format_rar5(archive);
-}
-
-static void support_packed(struct archive *archive)
-{
-	support_all(archive);
-	archive_read_support_format_raw(archive);
 }
 
 static const char *entry_name(struct pass *pass, struct archive_entry *entry)
@@ -149,7 +169,7 @@ static void examine_links(struct pass *pass, struct archive_entry *entry, const 
 	const char *hard = archive_entry_hardlink_utf8(entry);
 	file_scan_path(pass->scan, name);
 	if (target != NULL) {
-		file_scan_path(pass->scan, file_scan_name(pass->scan->arena, slice_from(target), false));
+		file_scan_link(pass->scan, name, file_scan_name(pass->scan->arena, slice_from(target), false));
 	}
 	if (hard != NULL) {
 		file_scan_path(pass->scan, file_scan_name(pass->scan->arena, slice_from(hard), false));
@@ -192,7 +212,8 @@ static void visit_entry(struct pass *pass, struct archive_entry *entry)
 
 static void judge_header(struct pass *pass, int status)
 {
-	pass->recognized = pass->members > 0 || archive_format(pass->archive) != 0;
+	pass->format = archive_format(pass->archive);
+	pass->recognized = pass->members > 0 || pass->format != 0;
 	bool encrypted = archive_read_has_encrypted_entries(pass->archive) > 0;
 	if (status == ARCHIVE_EOF && !encrypted) {
 		return;
@@ -262,14 +283,15 @@ static struct slice gzip_name(struct slice content)
 	return end < rest.len ? bytes_part(rest, 0, end) : (struct slice){"", 0};
 }
 
-/* "x.exe.gz" unpacks to x.exe; .tgz and its like are tar archives, which the first pass opens. */
+/* "x.exe.gz" unpacks to x.exe, "x.tgz" to x.tar. */
 static const char *bare_name(struct arena *arena, const char *name)
 {
 	const char *dot = strrchr(name, '.'), *slash = strrchr(name, '/');
 	if (dot == NULL || dot == name || (slash != NULL && dot < slash)) {
 		return name;
 	}
-	return arena_memdup(arena, name, (size_t)(dot - name));
+	bool tar = ascii_lower(dot[1]) == 't' && dot[2] != '\0' && strcasecmp(dot, ".tar") != 0;
+	return arena_printf(arena, "%.*s%s", (int)(dot - name), name, tar ? ".tar" : "");
 }
 
 static void visit_packed(struct pass *pass)
@@ -297,25 +319,52 @@ static void visit_packed(struct pass *pass)
 	file_bytes_free(&bytes);
 }
 
-/* A file packed alone: the filters, and whatever they give. */
-static void run_packed(struct pass *pass)
+void archive_unpack(struct file_scan *scan, struct slice content)
 {
+	struct pass pass = {.scan = scan, .content = content, .archive = archive_read_new()};
 	struct archive_entry *entry;
-	pass->archive = archive_read_new();
-	if (pass->archive == NULL) {
+	if (pass.archive == NULL) {
 		return;
 	}
-	support_packed(pass->archive);
-	if (archive_read_open_memory(pass->archive, pass->content.data, pass->content.len) == ARCHIVE_OK) {
-		int status = archive_read_next_header(pass->archive, &entry);
-		pass->recognized = archive_filter_count(pass->archive) > 1;
-		if (status == ARCHIVE_OK && pass->recognized) {
-			visit_packed(pass);
-		} else if (status != ARCHIVE_EOF && pass->recognized) {
-			broken(pass, error_text(pass->archive));
+	if (support_filter(pass.archive, content) &&
+	    archive_read_open_memory(pass.archive, content.data, content.len) == ARCHIVE_OK) {
+		int status = archive_read_next_header(pass.archive, &entry);
+		pass.recognized = archive_filter_count(pass.archive) > 1;
+		if (status == ARCHIVE_OK && pass.recognized) {
+			visit_packed(&pass);
+		} else if (status != ARCHIVE_EOF && pass.recognized) {
+			broken(&pass, error_text(pass.archive));
 		}
 	}
-	archive_read_free(pass->archive);
+	archive_read_free(pass.archive);
+	if (!pass.recognized) {
+		broken(&pass, "it looks like a packed file, and cannot be unpacked");
+	}
+}
+
+static bool is_behind(void *context, size_t index)
+{
+	const struct pass *first = context;
+	return index >= first->index;
+}
+
+static void not_read(void *context, size_t index)
+{
+	(void)context, (void)index;
+}
+
+/* Some programs read on behind the end of a tar archive, if another one stands there; others do not. */
+static void walk_second_tar(struct pass *first)
+{
+	const struct archive_choice choice = {.choose = is_behind, .failed = not_read, .context = first};
+	struct pass pass = {.scan = first->scan, .content = first->content, .choice = &choice};
+	if (first->index > 0 && (first->format & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR) {
+		run(&pass, support_tar);
+		if (pass.members > 0) {
+			file_verdict_add(first->scan->verdict, FILE_CLASS_ARCHIVE_AMBIGUOUS,
+			                 "another archive behind the end of the first");
+		}
+	}
 }
 
 void archive_walk(struct file_scan *scan, struct slice content)
@@ -325,14 +374,10 @@ void archive_walk(struct file_scan *scan, struct slice content)
 		broken(&pass, "the counts in the 7z header are too large for it");
 		return;
 	}
-	run(&pass, support_all);
-	if (pass.recognized || scan->budget->exhausted != NULL) {
-		return;
-	}
-	struct pass packed = {.scan = scan, .content = content};
-	run_packed(&packed);
-	if (!packed.recognized && !file_verdict_has(scan->verdict, FILE_CLASS_ARCHIVE_ENCRYPTED)) {
-		broken(&packed, "it looks like an archive, and cannot be read as one");
+	run(&pass, support_formats);
+	walk_second_tar(&pass);
+	if (!pass.recognized && !file_verdict_has(scan->verdict, FILE_CLASS_ARCHIVE_ENCRYPTED)) {
+		broken(&pass, "it looks like an archive, and cannot be read as one");
 	}
 }
 

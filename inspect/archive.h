@@ -8,9 +8,12 @@
 /* Once, in the nursery: names in UTF-8 need a locale, which is a file. Without it they have "?" in them. */
 void archive_init(void);
 
-/* Visits the members of an archive, and the one of a packed file. Adds archive_encrypted, archive_broken,
- * archive_partial ... to the verdict. */
+/* Visits the members of an archive that is not packed as a whole. Adds archive_encrypted, archive_broken ... to the
+ * verdict. */
 void archive_walk(struct file_scan *scan, struct slice content);
+
+/* Visits what a file packed by gzip, xz and the like unpacks to; an archive in it is the visitor's business. */
+void archive_unpack(struct file_scan *scan, struct slice content);
 
 /* Which members to unpack, counted from 0; and word that one could not be, so that it was not visited. */
 struct archive_choice {

@@ -75,19 +75,18 @@ static const struct {
     {SIGNATURE(0, "RE~^"), {FILE_FORMAT_CLOSED, "application/vnd.rar", "a rar archive of 1993", BIT(ARCHIVE)}},
     {SIGNATURE(0, "7z\xbc\xaf\x27\x1c"),
      {FILE_FORMAT_LIBARCHIVE, "application/x-7z-compressed", "a 7z archive", BIT(ARCHIVE)}},
-    {SIGNATURE(0, "\x1f\x8b"), {FILE_FORMAT_LIBARCHIVE, "application/gzip", "a gzip file", BIT(ARCHIVE)}},
-    {SIGNATURE(0, "\x1f\x9d"),
-     {FILE_FORMAT_LIBARCHIVE, "application/x-compress", "a compress (.Z) file", BIT(ARCHIVE)}},
-    {SIGNATURE(4, "1AY&SY"), {FILE_FORMAT_LIBARCHIVE, "application/x-bzip2", "a bzip2 file", BIT(ARCHIVE)}},
+    {SIGNATURE(0, "\x1f\x8b"), {FILE_FORMAT_PACKED, "application/gzip", "a gzip file", BIT(ARCHIVE)}},
+    {SIGNATURE(0, "\x1f\x9d"), {FILE_FORMAT_PACKED, "application/x-compress", "a compress (.Z) file", BIT(ARCHIVE)}},
+    {SIGNATURE(4, "1AY&SY"), {FILE_FORMAT_PACKED, "application/x-bzip2", "a bzip2 file", BIT(ARCHIVE)}},
     {SIGNATURE(4, "\x17\x72\x45\x38\x50\x90"),
-     {FILE_FORMAT_LIBARCHIVE, "application/x-bzip2", "a bzip2 file", BIT(ARCHIVE)}},
+     {FILE_FORMAT_PACKED, "application/x-bzip2", "a bzip2 file", BIT(ARCHIVE)}},
     {SIGNATURE(0, "\xfd"
                   "7zXZ\0"),
-     {FILE_FORMAT_LIBARCHIVE, "application/x-xz", "an xz file", BIT(ARCHIVE)}},
-    {SIGNATURE(0, "\x28\xb5\x2f\xfd"), {FILE_FORMAT_LIBARCHIVE, "application/zstd", "a zstd file", BIT(ARCHIVE)}},
-    {SIGNATURE(0, "LZIP\1"), {FILE_FORMAT_LIBARCHIVE, "application/x-lzip", "an lzip file", BIT(ARCHIVE)}},
-    {SIGNATURE(0, "\x04\x22\x4d\x18"), {FILE_FORMAT_LIBARCHIVE, "application/x-lz4", "an lz4 file", BIT(ARCHIVE)}},
-    {SIGNATURE(0, "\x02\x21\x4c\x18"), {FILE_FORMAT_LIBARCHIVE, "application/x-lz4", "an lz4 file", BIT(ARCHIVE)}},
+     {FILE_FORMAT_PACKED, "application/x-xz", "an xz file", BIT(ARCHIVE)}},
+    {SIGNATURE(0, "\x28\xb5\x2f\xfd"), {FILE_FORMAT_PACKED, "application/zstd", "a zstd file", BIT(ARCHIVE)}},
+    {SIGNATURE(0, "LZIP\1"), {FILE_FORMAT_PACKED, "application/x-lzip", "an lzip file", BIT(ARCHIVE)}},
+    {SIGNATURE(0, "\x04\x22\x4d\x18"), {FILE_FORMAT_PACKED, "application/x-lz4", "an lz4 file", BIT(ARCHIVE)}},
+    {SIGNATURE(0, "\x02\x21\x4c\x18"), {FILE_FORMAT_PACKED, "application/x-lz4", "an lz4 file", BIT(ARCHIVE)}},
     {SIGNATURE(0, "MSCF\0\0\0\0"), {FILE_FORMAT_CAB, "application/vnd.ms-cab-compressed", "a cabinet", BIT(ARCHIVE)}},
     {SIGNATURE(0, "xar!\0"),
      {FILE_FORMAT_CLOSED, "application/x-xar", "a macOS package (xar)", BIT(ARCHIVE) | BIT(INSTALLER)}},
@@ -96,9 +95,10 @@ static const struct {
       BIT(ARCHIVE) | BIT(INSTALLER)}},
     {SIGNATURE(0, "!<arch>\n"), {FILE_FORMAT_LIBARCHIVE, "application/x-archive", "an ar archive", BIT(ARCHIVE)}},
     {SIGNATURE(0, "\xed\xab\xee\xdb"),
-     {FILE_FORMAT_LIBARCHIVE, "application/x-rpm", "an RPM package", BIT(ARCHIVE) | BIT(INSTALLER)}},
+     {FILE_FORMAT_PACKED, "application/x-rpm", "an RPM package", BIT(ARCHIVE) | BIT(INSTALLER)}},
     {SIGNATURE(0, "070701"), {FILE_FORMAT_LIBARCHIVE, "application/x-cpio", "a cpio archive", BIT(ARCHIVE)}},
     {SIGNATURE(0, "070702"), {FILE_FORMAT_LIBARCHIVE, "application/x-cpio", "a cpio archive", BIT(ARCHIVE)}},
+    {SIGNATURE(0, "070727"), {FILE_FORMAT_CLOSED, "application/x-cpio", "an afio archive", BIT(ARCHIVE)}},
     {SIGNATURE(0, "070707"), {FILE_FORMAT_LIBARCHIVE, "application/x-cpio", "a cpio archive", BIT(ARCHIVE)}},
     {SIGNATURE(0, "\xc7\x71"), {FILE_FORMAT_LIBARCHIVE, "application/x-cpio", "a cpio archive", BIT(ARCHIVE)}},
     {SIGNATURE(0, "\x71\xc7"), {FILE_FORMAT_LIBARCHIVE, "application/x-cpio", "a cpio archive", BIT(ARCHIVE)}},
@@ -287,7 +287,7 @@ static bool detect_lzma(struct slice content, struct file_kind *kind_r)
 {
 	uint32_t dictionary = bytes_le32(content, 1);
 	uint64_t size = bytes_le64(content, 5);
-	*kind_r = (struct file_kind){FILE_FORMAT_LIBARCHIVE, "application/x-lzma", "an LZMA file", BIT(ARCHIVE)};
+	*kind_r = (struct file_kind){FILE_FORMAT_PACKED, "application/x-lzma", "an LZMA file", BIT(ARCHIVE)};
 	return content.len > 13 && content.data[0] == 0x5d && dictionary >= 4096 && (dictionary & (dictionary - 1)) == 0 &&
 	       (size == UINT64_MAX || size < UINT64_C(1) << 40);
 }
@@ -298,8 +298,8 @@ static bool detect_zstd(struct slice content, struct file_kind *kind_r)
 	unsigned char first = content.len > 4 ? (unsigned char)content.data[0] : 0;
 	bool skippable = first >= 0x50 && first <= 0x5f && bytes_are(content, 1, "\x2a\x4d\x18", 3);
 	bool old = first >= 0x22 && first <= 0x27 && bytes_are(content, 1, "\xb5\x2f\xfd", 3);
-	*kind_r = (struct file_kind){skippable ? FILE_FORMAT_LIBARCHIVE : FILE_FORMAT_CLOSED, "application/zstd",
-	                             "a zstd file", BIT(ARCHIVE)};
+	*kind_r = (struct file_kind){skippable ? FILE_FORMAT_PACKED : FILE_FORMAT_CLOSED, "application/zstd", "a zstd file",
+	                             BIT(ARCHIVE)};
 	return skippable || old;
 }
 

@@ -12,7 +12,8 @@ enum file_format {
 	FILE_FORMAT_ZIP,        /* zip.h; OOXML and ODF too */
 	FILE_FORMAT_RAR,        /* rar.h */
 	FILE_FORMAT_CAB,        /* cab.h */
-	FILE_FORMAT_LIBARCHIVE, /* anything that libarchive opens */
+	FILE_FORMAT_PACKED,     /* one file, packed: archive.h */
+	FILE_FORMAT_LIBARCHIVE, /* any other archive that libarchive opens: archive.h */
 	FILE_FORMAT_CLOSED,     /* an archive that nobody here opens */
 	FILE_FORMAT_OLE,
 	FILE_FORMAT_RTF,

@@ -13,10 +13,9 @@ static const struct {
      "3gp aac aif aiff apng avi avif bmp eps flac gif heic ico jfif jpe jpeg jpg m4a m4v mid midi mkv mov "
      "mp3 mp4 mpeg mpg ogg ogv opus otf png psd svg tga tif tiff ttf wav webm webp wma wmf wmv woff "
      "woff2"},
-    {FILE_PROMISE_DOCUMENT,
-     "doc docx dot dotx dwg epub fodt htm html key mobi mht mhtml msg numbers odg odp ods odt one otp ots "
-     "ott oxps pages pdf pot potx pps ppsx ppt pptx ps pub rtf vsd vsdx wpd wps xls xlsb xlsx xlt xltx "
-     "xps"},
+    {FILE_PROMISE_DOCUMENT, "doc docx dot dotx dwg epub fodt htm html mht mhtml msg odg odp ods odt otp ots ott oxps "
+                            "pdf pot potx pps ppsx ppt pptx "
+                            "rtf vsd vsdx wpd wps xls xlsb xlsx xlt xltx xps"},
 };
 
 /* Media types by which a mail program opens a part that has no name, and the extension that it then takes. */

@@ -47,16 +47,44 @@ void file_member_name(struct file_member *member, const char *name)
 	}
 }
 
+static bool is_slash(char c)
+{
+	return c == '/' || c == '\\';
+}
+
+/* The components of a path that lead up, and those that lead down. */
+static unsigned count_components(const char *path, bool up)
+{
+	unsigned count = 0;
+	for (const char *at = path; *at != '\0';) {
+		size_t n = strcspn(at, "/\\");
+		bool dots = n == 2 && at[0] == '.' && at[1] == '.';
+		count += up ? dots : n > 0 && !dots && !(n == 1 && at[0] == '.');
+		at += n;
+		at += strspn(at, "/\\");
+	}
+	return count;
+}
+
+static bool is_rooted(const char *name)
+{
+	bool drive = ascii_is_alpha(name[0]) && name[1] == ':';
+	return drive || (is_slash(name[0]) && name[strspn(name, "/\\")] != '\0');
+}
+
 void file_scan_path(struct file_scan *scan, const char *name)
 {
-	bool root = name[0] == '/' || name[0] == '\\' || (ascii_is_alpha(name[0]) && name[1] == ':');
-	bool up = false;
-	for (const char *at = name; *at != '\0'; at++) {
-		bool start = at == name || at[-1] == '/' || at[-1] == '\\';
-		up = up || (start && at[0] == '.' && at[1] == '.' && (at[2] == '/' || at[2] == '\\' || at[2] == '\0'));
-	}
-	if (root || up) {
+	if (is_rooted(name) || count_components(name, true) > 0) {
 		file_verdict_add(scan->verdict, FILE_CLASS_ARCHIVE_PATH, "a member leads out of the folder: %s", name);
+	}
+}
+
+void file_scan_link(struct file_scan *scan, const char *name, const char *target)
+{
+	if (is_rooted(target) ||
+	    (count_components(target, true) > 0 && count_components(target, true) >= count_components(name, false))) {
+		file_verdict_add(scan->verdict, FILE_CLASS_ARCHIVE_PATH, "a link leads out of the folder: %s -> %s", name,
+		                 target);
 	}
 }
 

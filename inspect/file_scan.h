@@ -35,6 +35,9 @@ void file_member_name(struct file_member *member, const char *name);
 /* Does the name lead out of the folder ("../x", "/x", "C:\x")? Adds archive_path then. */
 void file_scan_path(struct file_scan *scan, const char *name);
 
+/* The same for what a link of that name points to. */
+void file_scan_link(struct file_scan *scan, const char *name, const char *target);
+
 /* Is there budget left, and time? */
 bool file_scan_goes_on(struct file_scan *scan);
 

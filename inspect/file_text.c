@@ -17,11 +17,12 @@ static size_t wide_order(struct slice content, bool *wide_r)
 	if (bytes_are(content, 0, "\xff\xfe", 2) || bytes_are(content, 0, "\xfe\xff", 2)) {
 		return 2;
 	}
-	size_t zeros = 0, n = content.len < PROBE ? content.len : PROBE;
-	for (size_t i = 0; i < n; i++) {
-		zeros += content.data[i] == '\0';
+	size_t zeros[2] = {0, 0}, n = (content.len < PROBE ? content.len : PROBE) / 2;
+	for (size_t i = 0; i < 2 * n; i++) {
+		zeros[i % 2] += content.data[i] == '\0';
 	}
-	*wide_r = n >= 8 && zeros * 5 > n * 2 && zeros * 5 < n * 3; /* about every second byte */
+	/* nearly every second byte, and nearly none of the others */
+	*wide_r = n >= 4 && ((zeros[0] * 4 > n * 3 && zeros[1] * 16 < n) || (zeros[1] * 4 > n * 3 && zeros[0] * 16 < n));
 	return bytes_are(content, 0, "\xef\xbb\xbf", 3) ? 3 : 0;
 }
 
@@ -158,11 +159,11 @@ static const char *script_language(struct slice text)
 }
 
 /* An editor opens "notes.txt" whatever is in it; a script without a name that says so is one. */
-static const char *examine_script(struct slice text, enum file_promise promise, struct file_verdict *verdict)
+static void examine_script(struct slice text, enum file_promise promise, struct file_verdict *verdict)
 {
 	struct slice line = bytes_part(text, 0, 2);
 	if (promise == FILE_PROMISE_TEXT || promise == FILE_PROMISE_DOCUMENT) {
-		return NULL;
+		return;
 	}
 	if (bytes_are(line, 0, "#!", 2)) {
 		struct slice first = bytes_part(text, 0, slice_find(text, '\n', 0));
@@ -170,13 +171,12 @@ static const char *examine_script(struct slice text, enum file_promise promise, 
 			file_verdict_add(verdict, FILE_CLASS_SCRIPT_SOURCE, "content is a script for %.*s",
 			                 SLICE_ARGS(bytes_part(slice_trim(first), 2, 60)));
 		}
-		return NULL;
+		return;
 	}
 	const char *what = script_language(text);
 	if (what != NULL) {
 		file_verdict_add(verdict, FILE_CLASS_SCRIPT, "content is %s", what);
 	}
-	return NULL;
 }
 
 /* A cell such as =cmd|' /C calc'!A0 starts a program when a spreadsheet opens the table. */
@@ -286,7 +286,7 @@ static const char *examine_office(struct slice text, struct file_verdict *verdic
 	return has(head, "<?xml") ? "text/xml" : NULL;
 }
 
-const char *file_text_examine(struct slice text, enum file_promise promise, struct file_verdict *verdict)
+const char *file_text_examine(struct slice text, enum file_promise promise, bool table, struct file_verdict *verdict)
 {
 	const char *type = examine_heads(text, verdict);
 	if (file_verdict_has(verdict, FILE_CLASS_QUERY)) {
@@ -296,7 +296,9 @@ const char *file_text_examine(struct slice text, enum file_promise promise, stru
 	const char *page = html_examine(text, verdict);
 	type = type != NULL ? type : office != NULL ? office : page;
 	if (type == NULL) {
-		type = examine_script(text, promise, verdict);
+		examine_script(text, promise, verdict);
+	}
+	if (table) {
 		examine_cells(text, verdict);
 	}
 	return type;

@@ -17,7 +17,7 @@ void file_text_plain(struct slice content, struct slice *text_r);
 bool file_text_is(struct slice content);
 
 /* Adds classes. text: of file_text_plain(). promise: the most harmless reading of the names: what an editor opens
- * is no script. Gives the media type, or NULL where libmagic may say it. */
-const char *file_text_examine(struct slice text, enum file_promise promise, struct file_verdict *verdict);
+ * is no script. table: a spreadsheet opens it. Gives the media type, or NULL where libmagic may say it. */
+const char *file_text_examine(struct slice text, enum file_promise promise, bool table, struct file_verdict *verdict);
 
 #endif

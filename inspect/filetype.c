@@ -102,11 +102,26 @@ static enum file_promise least_promise(const struct part *part)
 	return first && text ? FILE_PROMISE_TEXT : least;
 }
 
+static bool is_table(const struct part *part)
+{
+	static const char *const extensions[] = {"csv", "tsv", "tab", "slk", "dif", "prn", "xls", "xlsx", "xlt"};
+	for (size_t i = 0; part->names[i] != NULL; i++) {
+		char extension[FILE_EXTENSION_MAX];
+		file_name_extension(part->names[i], extension);
+		for (size_t k = 0; k < sizeof extensions / sizeof *extensions; k++) {
+			if (strcmp(extension, extensions[k]) == 0) {
+				return true;
+			}
+		}
+	}
+	return strcmp(part->type, "text/csv") == 0;
+}
+
 static void examine_text(const struct part *part, struct file_verdict *verdict)
 {
 	struct slice text;
 	file_text_plain(part->content, &text);
-	const char *type = text.len == 0 ? NULL : file_text_examine(text, least_promise(part), verdict);
+	const char *type = text.len == 0 ? NULL : file_text_examine(text, least_promise(part), is_table(part), verdict);
 	free((char *)(uintptr_t)text.data);
 	verdict->type = type != NULL ? type : verdict->type;
 }

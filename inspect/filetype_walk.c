@@ -6,6 +6,7 @@
 #include "inspect/document.h"
 #include "inspect/file_format.h"
 #include "inspect/file_scan.h"
+#include "inspect/file_text.h"
 #include "inspect/office.h"
 #include "inspect/ooxml.h"
 #include "inspect/rar.h"
@@ -66,12 +67,14 @@ static void walk_appended(struct file_scan *scan, struct slice content)
 }
 
 /* A zip archive is found from its end: anything can stand before it. */
-static void walk_tail(struct file_scan *scan, struct slice content)
+static bool walk_tail(struct file_scan *scan, struct slice content, bool strict)
 {
-	if (zip_has_tail(content)) {
+	bool found = zip_has_tail(content, strict);
+	if (found) {
 		file_verdict_add(scan->verdict, FILE_CLASS_ARCHIVE, "a zip archive behind something else");
 		walk_zip(scan, content);
 	}
+	return found;
 }
 
 /* Office keeps macros of web archives and of XML documents so: a header, then an OLE file packed by zlib. */
@@ -101,7 +104,15 @@ static void walk_other(struct file_scan *scan, struct slice content)
 		scan->verdict->type = "application/vnd.ms-excel";
 		office_excel_stream(content, scan->verdict);
 	}
-	walk_tail(scan, content);
+	bool zip = walk_tail(scan, content, false);
+	if (zip || !file_verdict_has(scan->verdict, FILE_CLASS_ARCHIVE) || file_text_is(content)) {
+		return;
+	}
+	if (bytes_find(content, SLICE_LITERAL("PK\3\4"), 0) < content.len) {
+		walk_zip(scan, content);
+	} else {
+		file_verdict_add(scan->verdict, FILE_CLASS_ARCHIVE_UNKNOWN, "named as an archive, and none that is known here");
+	}
 }
 
 static void walk(struct file_scan *scan, struct slice content)
@@ -109,33 +120,37 @@ static void walk(struct file_scan *scan, struct slice content)
 	switch (file_format_detect(content).format) {
 	case FILE_FORMAT_PROGRAM:
 		walk_appended(scan, content);
-		walk_tail(scan, content);
+		walk_tail(scan, content, true);
 		break;
 	case FILE_FORMAT_ZIP:
 		walk_zip(scan, content);
 		break;
 	case FILE_FORMAT_RAR:
 		rar_walk(scan, content);
-		walk_tail(scan, content);
+		walk_tail(scan, content, true);
 		break;
 	case FILE_FORMAT_CAB:
 		cab_walk(scan, content);
-		walk_tail(scan, content);
+		walk_tail(scan, content, true);
+		break;
+	case FILE_FORMAT_PACKED:
+		archive_unpack(scan, content);
+		walk_tail(scan, content, true);
 		break;
 	case FILE_FORMAT_LIBARCHIVE:
 		archive_walk(scan, content);
-		walk_tail(scan, content);
+		walk_tail(scan, content, true);
 		break;
 	case FILE_FORMAT_OLE:
 		office_walk(scan, content);
 		break;
 	case FILE_FORMAT_RTF:
 		rtf_walk(scan, content);
-		walk_tail(scan, content);
+		walk_tail(scan, content, true);
 		break;
 	case FILE_FORMAT_PDF:
 		pdf_walk(scan, content);
-		walk_tail(scan, content);
+		walk_tail(scan, content, true);
 		break;
 	case FILE_FORMAT_ONENOTE:
 		onenote_walk(scan, content);

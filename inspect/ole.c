@@ -95,7 +95,7 @@ static void read_directory(struct ole *ole, struct arena *arena, uint32_t (*link
 	uint32_t number = bytes_le32(ole->content, 48);
 	for (size_t steps = 0; number < SECTOR_MAX && steps < sectors_in(ole); steps++) {
 		struct slice part = sector_at(ole, number);
-		for (size_t at = 0; at + ENTRY <= part.len && ole->count < OLE_ENTRIES_MAX; at += ENTRY) {
+		for (size_t at = 0; at + ENTRY <= part.len && ole->count < ole->most; at += ENTRY) {
 			struct slice raw = bytes_part(part, at, ENTRY);
 			for (size_t k = 0; k < 3; k++) {
 				links[ole->count][k] = bytes_le32(raw, 68 + 4 * k);
@@ -155,8 +155,9 @@ struct ole *ole_open(struct slice content, struct arena *arena)
 	ole->sector = shift == 12 ? 4096 : 512;
 	ole->mini_cutoff = bytes_le32(content, 56) == 0 ? 4096 : bytes_le32(content, 56);
 	ole->mini_fat = bytes_le32(content, 60);
-	uint32_t(*links)[3] = arena_alloc(arena, OLE_ENTRIES_MAX * sizeof *links);
-	ole->entries = arena_alloc(arena, OLE_ENTRIES_MAX * sizeof *ole->entries);
+	ole->most = content.len / ENTRY < OLE_ENTRIES_MAX ? content.len / ENTRY : OLE_ENTRIES_MAX;
+	uint32_t(*links)[3] = arena_alloc(arena, ole->most * sizeof *links);
+	ole->entries = arena_alloc(arena, ole->most * sizeof *ole->entries);
 	read_fat(ole, arena);
 	read_directory(ole, arena, links);
 	find_parents(ole, arena, links);

@@ -28,7 +28,7 @@ struct ole {
 	size_t mini_count;
 	uint32_t mini_fat;
 	struct ole_entry *entries;
-	size_t count;
+	size_t count, most;
 	bool broken; /* something pointed to nowhere */
 };
 

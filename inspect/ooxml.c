@@ -249,7 +249,8 @@ static void examine_name(struct ooxml *document, struct file_verdict *verdict, c
 	} else if (starts(name, "basic/") && ends(name, ".xml") && !ends(name, "script-lb.xml") &&
 	           !ends(name, "script-lc.xml")) {
 		macro(verdict, "OpenDocument Basic");
-	} else if (starts(name, "scripts/") && *last != '\0') {
+	} else if (document->type != NULL && strstr(document->type, "opendocument") != NULL && starts(name, "scripts/") &&
+	           *last != '\0') {
 		macro(verdict, "OpenDocument scripts");
 	} else if (starts(last, "activex") && ends(name, ".xml")) {
 		active(verdict, "an ActiveX control");

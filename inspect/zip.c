@@ -82,6 +82,7 @@ static void visit_both_lengths(struct walk *walk, const struct zip_entry *entry,
 	visit(walk, member, whole);
 	if (said && entry->size < whole.len) {
 		ambiguous(walk, "longer than it says");
+		member->size = entry->size;
 		visit(walk, member, bytes_part(whole, 0, (size_t)entry->size));
 	}
 }
@@ -152,7 +153,7 @@ static void visit_link(struct walk *walk, const struct zip_entry *entry)
 	struct slice target = bytes_part(walk->content, entry->data,
 	                                 entry->packed > FILE_SCAN_NAME_MAX ? FILE_SCAN_NAME_MAX : (size_t)entry->packed);
 	if ((entry->mode & TYPE_MASK) == TYPE_LINK && entry->method == STORED && entry->data != 0) {
-		file_scan_path(walk->scan, file_scan_name(walk->scan->arena, target, false));
+		file_scan_link(walk->scan, walk->shown, file_scan_name(walk->scan->arena, target, false));
 	}
 }
 

@@ -11,8 +11,8 @@
 /* content: the part's, or what stands behind a program. */
 void zip_walk(struct file_scan *scan, struct slice content);
 
-/* Does it end in an end record with a directory before it? */
-bool zip_has_tail(struct slice content);
+/* Does it end in an end record with a directory before it? strict: with nothing behind it. */
+bool zip_has_tail(struct slice content, bool strict);
 
 /* --- between zip.c and zip_directory.c --- */
 

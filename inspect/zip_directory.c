@@ -274,16 +274,17 @@ void zip_directory_free(struct zip_directory *directory)
 	*directory = (struct zip_directory){.entries = NULL};
 }
 
-bool zip_has_tail(struct slice content)
+bool zip_has_tail(struct slice content, bool strict)
 {
 	struct zip_directory unused = {.entries = NULL};
 	size_t from = content.len > END_SIZE + COMMENT_MAX ? content.len - END_SIZE - COMMENT_MAX : 0;
 	for (size_t at = bytes_find(content, end_mark, from); at < content.len;
 	     at = bytes_find(content, end_mark, at + 1)) {
-		if (at + END_SIZE + bytes_le16(content, at + 20) == content.len) {
-			struct end end = read_end(content, at, &unused);
-			size_t before = end.size <= end.behind ? end.behind - (size_t)end.size : content.len;
-			return end.count > 0 && bytes_are(content, before, "PK\1\2", 4);
+		struct end end = read_end(content, at, &unused);
+		size_t before = end.size <= end.behind ? end.behind - (size_t)end.size : content.len;
+		bool last = at + END_SIZE + bytes_le16(content, at + 20) == content.len;
+		if ((last || !strict) && end.count > 0 && bytes_are(content, before, "PK\1\2", 4)) {
+			return true;
 		}
 	}
 	return false;

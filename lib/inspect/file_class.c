@@ -5,7 +5,7 @@ enum { REASON_MAX = 300 };
 const struct file_class_info file_classes[FILE_CLASS_COUNT] = {
     [FILE_CLASS_EXECUTABLE] =
         {"executable",
-         "ade adp air apk app appcontent-ms class cla com cpl crx dex dll drv efi elf ex ex_ exe gadget ipa jar "
+         "ade adp air apk app appcontent-ms class cla com cpl crx dex dll drv efi elf ex ex_ exe gadget ipa jar lib "
          "le mui ocx pif prg scr so sys tlb vxd xap xbap",
          "Programs and their parts for Windows, DOS, Unix, macOS, Android and Java, by name or by content."},
     [FILE_CLASS_SCRIPT] =
