@@ -2,6 +2,7 @@
 
 #include "inspect/archive.h"
 #include "inspect/file_format.h"
+#include "inspect/rar_old.h"
 
 #include <stdlib.h>
 
@@ -47,7 +48,9 @@ struct walk {
 	struct slice content;
 	struct member *members; /* heap */
 	size_t count, capacity;
+	bool version4; /* or older */
 	bool volume, encrypted_list, cut;
+	size_t failed, unpacked; /* members that libarchive could not unpack; of them, those that libunarr could */
 };
 
 static struct member *add(struct walk *walk)
@@ -266,6 +269,7 @@ static void visit_rest(struct walk *walk)
 	struct file_verdict *verdict = walk->scan->verdict;
 	for (size_t i = 0; i < walk->count && file_scan_goes_on(walk->scan); i++) {
 		const struct member *member = &walk->members[i];
+		struct file_bytes old = {.data = NULL};
 		struct file_member visited = {
 		    .names = {NULL}, .size = member->size, .encrypted = member->encrypted, .content = {"", 0}};
 		if (member->seen || member->folder) {
@@ -278,10 +282,14 @@ static void visit_rest(struct walk *walk)
 			file_verdict_add(verdict, FILE_CLASS_ARCHIVE_ENCRYPTED, "encrypted: %s", visited.names[0]);
 		} else if (member->stored && part_budget_bytes(walk->scan->budget, member->packed.len)) {
 			visited.content = member->packed;
+		} else if (walk->version4 && rar_old_unpack(walk->scan, walk->content, member->name, member->size, &old)) {
+			visited.content = (struct slice){old.data == NULL ? "" : old.data, old.len};
+			walk->unpacked++;
 		} else if (!member->split) {
 			file_verdict_add(verdict, FILE_CLASS_ARCHIVE_BROKEN, "cannot be unpacked: %s", visited.names[0]);
 		}
 		file_scan_visit(walk->scan, &visited);
+		file_bytes_free(&old);
 	}
 }
 
@@ -299,8 +307,9 @@ static bool choose(void *context, size_t index)
 static void failed(void *context, size_t index)
 {
 	struct walk *walk = context;
-	if (index < walk->count && walk->members[index].stored) {
+	if (index < walk->count) {
 		walk->members[index].seen = false;
+		walk->failed++;
 	}
 }
 
@@ -327,12 +336,14 @@ void rar_walk(struct file_scan *scan, struct slice content)
 	if (content.len > 6 && content.data[6] == 1) {
 		read_version5(&walk);
 	} else {
+		walk.version4 = true;
 		read_version4(&walk);
 	}
 	if (!walk.encrypted_list && walk.count > 0) {
 		const struct archive_choice choice = {.choose = choose, .failed = failed, .context = &walk};
 		good = archive_walk_rar(scan, content, &choice);
 		visit_rest(&walk);
+		good = good || (walk.failed > 0 && walk.unpacked == walk.failed);
 	}
 	judge(&walk, good);
 	free(walk.members);

@@ -6,7 +6,7 @@ use lib "$FindBin::Bin/../lib";
 use JSON::PP qw(decode_json);
 use MIME::Base64 qw(encode_base64);
 use Test::More;
-use Mailreeve::Process qw(work_dir write_file run_ok test_program source_dir);
+use Mailreeve::Process qw(work_dir write_file read_file run_ok test_program source_dir);
 use Mailreeve::Scenario qw(eicar);
 
 $ENV{MAILREEVE_INSPECT} = test_program('mailreeve-inspect');
@@ -82,8 +82,8 @@ $got = judge(mixed(part('archive.zip', $zip, 'application/zip')));
 is($got->{action}, 'reject', 'a script in an archive in an archive');
 is_deeply(shape($got), [ [ 'archive.zip', [], 0 ], [ 'readme.txt', ['archive.zip'], 0 ], [ 'inner.zip', ['archive.zip'], 0 ], [ 'run.js', [ 'archive.zip', 'inner.zip' ], 1 ] ],
     'the tree');
-my $table = run_explain(mixed(part('archive.zip', $zip, 'application/zip')));
-like($table, qr/^    archive\.zip, application\/zip.*\n      readme\.txt.*\n      inner\.zip.*\n        run\.js, .*script.* -> blocked$/m, 'as people see it') or diag($table);
+my $shown = run_explain(mixed(part('archive.zip', $zip, 'application/zip')));
+like($shown, qr/^    archive\.zip, application\/zip.*\n      readme\.txt.*\n      inner\.zip.*\n        run\.js, .*script.* -> blocked$/m, 'as people see it') or diag($shown);
 
 my $attached = "Content-Type: message/rfc822\n\n" . mixed(part('deep.scr', $program));
 $attached =~ s/boundary=b/boundary=c/;
@@ -110,5 +110,20 @@ $got = judge(mixed((map { part("f$_.txt", "$_\n", 'text/plain') } 1 .. 300), par
 is($got->{action}, 'reject', 'but what is behind them counts');
 $got = judge(mixed(map { part("f$_.txt", "$_\n", 'text/plain') } 1 .. 300), "content { workers = 1 scan_files_max = 100 }\n" =~ s/^/#/r);
 is($got->{action}, 'accept', '300 files are no trouble');
+
+# The published lists are those of the code.
+my $manual = read_file(source_dir() . '/man/mailreeve.conf.5') =~ s/\s+/ /gr;
+my $table = read_file(source_dir() . '/lib/inspect/file_class.c');
+my ($rows) = $table =~ /file_classes\[FILE_CLASS_COUNT\] = \{(.*?)\n\};/s;
+my $lists = 0;
+while ($rows =~ /\{\s*"(\w+)",\s*((?:"[^"]*"\s*)+),/g) {
+    my ($class, $quoted) = ($1, $2);
+    my $list = join '', $quoted =~ /"([^"]*)"/g;
+    next if $list eq '';
+    $lists++;
+    my $text = ".It $class Names that end in a dot and " . join(', ', split ' ', $list) . '.';
+    ok(index($manual, $text) >= 0, "mailreeve.conf(5) lists the names of $class");
+}
+cmp_ok($lists, '>', 15, 'all of them');
 
 done_testing();
