@@ -217,7 +217,8 @@ static const char *stage_text(struct session *session, const struct stage *stage
 		return mime_text(session);
 	}
 	if (stage == &stage_attachment) {
-		return arena_printf(session->arena, "%zu files", session->inspection.part_count + session->inspection.parts_unlisted);
+		size_t n = session->inspection.part_count + session->inspection.parts_unlisted;
+		return arena_printf(session->arena, "%zu file%s", n, n == 1 ? "" : "s");
 	}
 	if (stage == &stage_sign) {
 		return sign_text(session);

@@ -26,8 +26,10 @@ struct option_row config_mode_row(const struct section *section)
 	return (struct option_row){.name = "mode",
 	                           .type = OPTION_WORD,
 	                           .fallback = stage_mode_name(section->mode),
-	                           .words = mode_words,
-	                           .help = "off, observe (log and explain, never act), tag (at most tag) or enforce"};
+	                           .words = section->needed ? mode_words + 1 : mode_words,
+	                           .help = section->needed
+	                                       ? "observe (log and explain, never act), tag (at most tag) or enforce"
+	                                       : "off, observe (log and explain, never act), tag (at most tag) or enforce"};
 }
 
 /* What is being read. libconfuse's callbacks have no pointer of ours; one load runs in one thread from start to end,

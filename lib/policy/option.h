@@ -54,6 +54,7 @@ struct section {
 	 * `mode` (off, observe, tag, enforce; default `mode`) on top of its rows. */
 	const struct finding_code *codes;
 	enum stage_mode mode;
+	bool needed; /* `mode` cannot be off: other stages wait for this one */
 };
 
 #endif

@@ -36,6 +36,7 @@ my @bad = (
     [ "dmarc { trusted_forwarders = {\"fwd.example\"} }\n", 1, qr/dmarc\.trusted_forwarders: .*list of networks/ ],
     [ "user = \"\"\n", 1, qr/text of 1 to 64 bytes/ ],
     [ "spf { mode = maybe }\n", 1, qr/spf\.mode: .*off, observe, tag or enforce/ ],
+    [ "inspect { mode = off }\n", 1, qr/inspect\.mode: .*\bobserve, tag or enforce/ ],
     [ "policy { spf.fail = shrug }\n", 1, qr/policy\.spf\.fail: "shrug" .*expected ignore, "score N"/ ],
     [ "policy { spf.fail = \"score much\" }\n", 1, qr/score N/ ],
     [ "\npolicy {\n\n spf.fial = tag\n}\n", 4, qr/unknown option "spf\.fial" in policy; did you mean spf\.fail/ ],
@@ -87,7 +88,7 @@ is(($again // '') =~ s/^# \/.*\n//r =~ s/ # default$//gmr, $shown =~ s/^# \/.*\n
 ($status, $out) = check(<<'END');
 policy { virus.found = tag inspect.failed = reject spf.fail = ignore }
 outbound { message.too_large = "score 5" }
-inspect { mode = off } spf { mode = observe } dkim { mode = tag }
+inspect { mode = tag } mime { mode = off } spf { mode = observe } dkim { mode = tag }
 spool_dir = "/nonexistent"
 content { tmp_dir = "/etc/passwd" }
 dmarc { exempt_domains = {"Exempt.Example"} mailing_lists = {"lists.example"} }
@@ -99,7 +100,8 @@ is_deeply(\@warnings, [ sort
     'content.tmp_dir: /etc/passwd: Not a directory',
     'dkim.mode is "tag": its findings tag a message at most',
     'dmarc.exempt_domains: anybody can write in the name of exempt.example',
-    'inspect.mode is "off": it does not run',
+    'inspect.mode is "tag": its findings tag a message at most',
+    'mime.mode is "off": it does not run',
     'message.too_large is "score" for outbound mail, milder than the default "reject"',
     'spf.mode is "observe": its findings are logged and never acted on',
     'spool_dir: /nonexistent: No such file or directory',
