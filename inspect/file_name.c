@@ -127,23 +127,12 @@ void file_name_extension(const char *name, char extension_r[FILE_EXTENSION_MAX])
 	}
 }
 
-static bool listed(const char *list, const char *word)
-{
-	struct slice rest = slice_from(list), piece;
-	while (slice_split(&rest, ' ', &piece)) {
-		if (slice_equal(piece, slice_from(word))) {
-			return true;
-		}
-	}
-	return false;
-}
-
 static enum file_promise promise_of(const char *extension)
 {
 	uint64_t classes = file_class_of_extension(slice_from(extension));
 	const uint64_t archives = FILE_CLASS_BIT(FILE_CLASS_ARCHIVE) | FILE_CLASS_BIT(FILE_CLASS_DISK_IMAGE);
 	for (size_t i = 0; i < sizeof promises / sizeof *promises; i++) {
-		if (*extension != '\0' && listed(promises[i].extensions, extension)) {
+		if (file_word_listed(promises[i].extensions, slice_from(extension))) {
 			return promises[i].promise;
 		}
 	}

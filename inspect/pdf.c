@@ -33,7 +33,6 @@ static const struct {
     {"ImportData", FILE_CLASS_PDF_ACTIVE, "an action that imports data"},
     {"SubmitForm", FILE_CLASS_PDF_ACTIVE, "an action that sends a form"},
     {"GoToE", FILE_CLASS_PDF_ACTIVE, "an action that opens an embedded file"},
-    {"GoToR", FILE_CLASS_PDF_ACTIVE, "an action that opens another file"},
     {"EmbeddedFile", FILE_CLASS_PDF_FILE, "an embedded file"},
     {"EmbeddedFiles", FILE_CLASS_PDF_FILE, "embedded files"},
 };

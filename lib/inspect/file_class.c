@@ -107,13 +107,17 @@ bool file_class_find(struct slice name, enum file_class *class_r)
 	return false;
 }
 
-static bool list_has(const char *list, struct slice word)
+bool file_word_listed(const char *list, struct slice word)
 {
-	struct slice rest = slice_from(list), piece;
-	while (slice_split(&rest, ' ', &piece)) {
-		if (piece.len > 0 && slice_equal(piece, word)) {
-			return true;
+	struct slice text = slice_from(list);
+	const char *end = text.data + text.len, *at = text.data;
+	while (word.len > 0 && (at = memmem(at, (size_t)(end - at), word.data, word.len)) != NULL) {
+		bool starts = at == text.data || at[-1] == ' ';
+		bool stops = at + word.len == end || at[word.len] == ' ';
+		if (starts && stops) {
+			return memchr(word.data, ' ', word.len) == NULL;
 		}
+		at++;
 	}
 	return false;
 }
@@ -122,7 +126,7 @@ uint64_t file_class_of_extension(struct slice extension)
 {
 	uint64_t classes = 0;
 	for (unsigned i = 0; extension.len > 0 && i < FILE_CLASS_COUNT; i++) {
-		if (list_has(file_classes[i].extensions, extension)) {
+		if (file_word_listed(file_classes[i].extensions, extension)) {
 			classes |= FILE_CLASS_BIT(i);
 		}
 	}

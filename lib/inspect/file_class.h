@@ -78,6 +78,9 @@ bool file_class_find(struct slice name, enum file_class *class_r);
 /* The classes whose list names the extension (small letters, without the dot). */
 uint64_t file_class_of_extension(struct slice extension);
 
+/* Is it one of the words of a list with one blank between them? */
+bool file_word_listed(const char *list, struct slice word);
+
 /* What is known of one file. */
 struct file_verdict {
 	struct arena *arena;                   /* of type and reasons */

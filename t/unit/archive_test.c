@@ -225,6 +225,11 @@ static void test_two_ends(void)
 	add_zip(&zip, second, zip.len);
 	check("x.zip", as_slice(&zip), "archive archive_ambiguous",
 	      "1 first.exe text/plain 5 executable\n1 second.txt text/plain 5 ", "two archives, one behind the other");
+	zip = make_zip(second);
+	add_zip(&zip, first, zip.len);
+	add_zip(&zip, second, zip.len);
+	check("x.zip", as_slice(&zip), "archive archive_ambiguous", "1 first.exe text/plain 5 executable",
+	      "one archive between two others");
 }
 
 static void test_two_readings(void)

@@ -3,10 +3,12 @@
 #include "inspect/archive.h"
 #include "inspect/file_text.h"
 #include "inspect/pdf.h"
+#include "inspect/sandbox.h"
 #include "inspect/vba.h"
 #include "t/file_tree.h"
 #include "t/tap.h"
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct arena *arena;
@@ -182,6 +184,56 @@ static void test_passwords(void)
 	}
 }
 
+/* What every example is, as one text. */
+static char *examine_all(const struct slice *contents, size_t count)
+{
+	struct strbuf all;
+	strbuf_init(&all, arena);
+	for (size_t i = 0; i < count; i++) {
+		struct file_tree tree;
+		file_tree_walk(&tree, "x", contents[i]);
+		strbuf_add_text(&all, tree.text.data);
+		file_tree_free(&tree);
+	}
+	return all.data;
+}
+
+/* In its sandbox a worker finds the same: neither libmagic nor libarchive needs a file or a call that it has not. */
+static void test_sandbox(void)
+{
+	static const char *const files[] = {"archive/7z",        "archive/ar",          "archive/cab-mszip", "archive/cpio",
+	                                    "archive/docx",      "archive/rar4-stored", "archive/tar-gz",    "archive/xz",
+	                                    "archive/zip-plain", "archive/zst",         "ole/vba",           "ole/ppt",
+	                                    "pdf/objects",       "pdf/encrypted-6",     "text/blob",         "text/utf16"};
+	enum { FILES = sizeof files / sizeof *files };
+	const char *source = getenv("MAILREEVE_SOURCE");
+	struct slice contents[FILES];
+	char directory[] = "/tmp/mailreeve-document-XXXXXX";
+	int status = -1;
+	for (size_t i = 0; i < FILES; i++) {
+		contents[i] =
+		    file_tree_read(arena_printf(arena, "%s/t/fuzz/corpus/%s", source == NULL ? "." : source, files[i]));
+	}
+	if (mkdtemp(directory) == NULL) {
+		ok(false, "no temporary folder");
+		return;
+	}
+	char *outside = examine_all(contents, FILES);
+	pid_t pid = fork();
+	if (pid == 0) {
+		const struct sandbox_settings settings = {.directory = directory, .memory_max = 512 << 20};
+		sandbox_isolate();
+		_exit(!sandbox_enter(&settings) ? 2 : strcmp(examine_all(contents, FILES), outside) == 0 ? 0 : 1);
+	}
+	waitpid(pid, &status, 0);
+	is_int(status, 0, "in the sandbox everything is found that is found outside");
+	ok(strstr(outside, "executable") != NULL && strstr(outside, "macro_auto") != NULL, "and that is something");
+	rmdir(directory);
+	for (size_t i = 0; i < FILES; i++) {
+		file_tree_let_go(contents[i]);
+	}
+}
+
 int main(void)
 {
 	arena = arena_create(65536);
@@ -192,6 +244,7 @@ int main(void)
 	test_examples();
 	test_pdf();
 	test_passwords();
+	test_sandbox();
 	filetype_unload();
 	arena_destroy(arena);
 	return done_testing();
