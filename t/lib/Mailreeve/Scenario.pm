@@ -222,6 +222,10 @@ sub infected ($self) {
     like($reply, qr/^550 5\.7\.0 .*malware/, 'EICAR in an attachment is rejected');
     $reply = send_from($self, '127.0.0.1', from => 'a@good.example', message => $text);
     like($reply, qr/^550 5\.7\.0 .*malware/, 'outbound too');
+    $body = "--b\nContent-Type: image/jpeg; name=\"holiday.jpg\"\nContent-Transfer-Encoding: base64\n\n" . encode_base64("MZ" . "\0" x 100) . "--b--\n";
+    ($id, $text) = message(from => 'a@good.example', body => $body, headers => "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n");
+    $reply = send_from($self, '127.0.0.7', from => 'a@good.example', message => $text);
+    like($reply, qr/^550 5\.7\.0 The message carries a program/, 'a program is rejected under any name');
     return;
 }
 
