@@ -4,6 +4,8 @@
  * ends there. */
 #include "lib/policy/config_text.h"
 
+#include "lib/base/slice.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,15 +30,19 @@ char *config_text_read(const char *path, struct arena *arena, size_t *size_r)
 		return NULL;
 	}
 	int error = fstat(fileno(file), &status) != 0 ? errno : S_ISDIR(status.st_mode) ? EISDIR : 0;
-	char *bytes = NULL;
-	if (error == 0) {
-		bytes = arena_alloc(arena, CONFIG_TEXT_MAX + 1);
-		*size_r = fread(bytes, 1, CONFIG_TEXT_MAX + 1, file);
-		error = ferror(file) != 0 ? errno : *size_r > CONFIG_TEXT_MAX ? EFBIG : 0;
+	struct strbuf text;
+	char piece[4096];
+	strbuf_init(&text, arena);
+	strbuf_add_text(&text, "");
+	for (size_t n = 1; error == 0 && n > 0;) {
+		n = fread(piece, 1, sizeof piece, file);
+		strbuf_add(&text, piece, n);
+		error = ferror(file) != 0 ? errno : text.len > CONFIG_TEXT_MAX ? EFBIG : 0;
 	}
 	fclose(file);
+	*size_r = text.len;
 	errno = error;
-	return error == 0 ? bytes : NULL;
+	return error == 0 ? text.data : NULL;
 }
 
 static char peek(const struct scanner *scanner, size_t ahead)
