@@ -39,7 +39,7 @@ struct dkim_keys {
 /* How strictly a worker verifies. */
 struct dkim_rules {
 	unsigned key_bits_min; /* of an RSA key (RFC 8301 3.2: 1024) */
-	uint32_t clock_drift;  /* seconds that t= may lie ahead, and x= behind */
+	uint32_t clock_drift;  /* seconds that t= may lie ahead (RFC 6376 3.5); x= counts to the second */
 };
 
 /* Reads the d=, s= and q= of the first `max` signatures (1..DKIM_MAX_SIGNATURES); asks nothing. */

@@ -36,8 +36,9 @@ struct dkim_settings {
 static const struct option_row options[] = {
 	ROW(signatures_max, OPTION_UINT, "8", 1, DKIM_MAX_SIGNATURES, "signatures that are verified, from the top of the header"),
 	ROW(key_bits_min, OPTION_UINT, "1024", 1024, 4096, "a signature by a shorter RSA key is not accepted (RFC 8301: 1024)"),
-	ROW(clock_drift, OPTION_DURATION, "5m", 0, 86400 * CLOCK_NS_PER_S,
-        "how far a signature's time may lie ahead, and its end behind"),
+	/* There are signers whose clock is set to local time. */
+	ROW(clock_drift, OPTION_DURATION, "12h", 0, 7 * 86400 * CLOCK_NS_PER_S,
+        "how far the time of a signature (t=) may lie ahead"),
 	{.name = NULL},
 };
 
