@@ -6,7 +6,7 @@ use Mailreeve::Daemon;
 use Mailreeve::Dns;
 use Mailreeve::Postfix;
 use Mailreeve::Process qw(work_dir run_ok test_program wait_until write_file);
-use Mailreeve::Scenario qw(eicar make_key message sign);
+use Mailreeve::Scenario qw(eicar make_key message sign zip);
 use Mailreeve::Smtp;
 
 my $keep = @ARGV && $ARGV[0] eq '--keep';
@@ -37,6 +37,8 @@ say ' - messages (the client address is set by XCLIENT)';
 
 my $eicar = "--b\nContent-Type: application/octet-stream; name=\"invoice.bin\"\nContent-Transfer-Encoding: base64\n\n"
     . encode_base64(eicar()) . "--b--\n";
+my $script = "--b\nContent-Type: application/zip; name=\"invoice.zip\"\nContent-Transfer-Encoding: base64\n\n"
+    . encode_base64(zip('invoice.pdf.js', "WScript.Echo(1)\n")) . "--b--\n";
 my $mime = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n";
 
 # what is sent, by whom, and the reply and verdict that it must get
@@ -57,6 +59,8 @@ my @cases = (
         reply => qr/^550 5\.7\.0 .*malware/, verdict => 'reject', expected => '550 5.7.0 by ClamAV' },
     { sent => 'EICAR from our own network', client => '127.0.0.1', from => 'us@plain.example', lines => $mime, body => $eicar,
         reply => qr/^550 5\.7\.0 .*malware/, verdict => 'reject', expected => '550 5.7.0, outbound too' },
+    { sent => 'a script in an archive', client => '192.0.2.10', from => 'clerk@bank.example', lines => $mime, body => $script,
+        reply => qr/^550 5\.7\.0 The message carries/, verdict => 'reject', expected => '550 5.7.0 for invoice.pdf.js in invoice.zip' },
     { sent => 'DMARC failure (p=quarantine)', client => '203.0.113.66', from => 'x@shop.example', reply => qr/^250 /,
         verdict => 'quarantine', held => 1, expected => '250, in the hold queue' },
     { sent => 'two From fields', client => '192.0.2.10', from => 'clerk@bank.example', lines => "From: ceo\@other.example\n",
@@ -116,7 +120,7 @@ print run_ok(test_program('mailreeve'), @explain);
 # Folded to the terminal, later lines under the first.
 sub folded ($label, $text) {
     my ($out, $line) = ('', sprintf '    %-9s', $label);
-    for my $word (split / /, $text) {
+    for my $word (map { length > 80 ? split /(?<=,)/ : $_ } split / /, $text) {
         if (length($line) + length($word) > 97) {
             $out .= "$line\n";
             $line = ' ' x 13;

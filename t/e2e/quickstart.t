@@ -23,6 +23,7 @@ my @expected = (
     [ 'DMARC forgery (p=reject)',      qr/^550 5\.7\.1 .*support id \w{8}/, 'reject', qr/ findings=(?:\S+,)?dmarc\.reject,/ ],
     [ 'SPF hard fail, no DMARC',       qr/^550 5\.7\.23 /,        'reject',   qr/ spf=fail / ],
     [ 'EICAR attachment',              qr/^550 5\.7\.0 /,         'reject',   qr/ virus=Eicar/ ],
+    [ 'a script in an archive',        qr/^550 5\.7\.0 /,         'reject',   qr/attachment\.script/ ],
     [ 'DMARC failure (p=quarantine)',  qr/^250 /,                 'quarantine' ],
     [ 'while DNS is dead',             qr/^451 /,                 'tempfail' ],
 );

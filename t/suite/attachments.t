@@ -7,7 +7,7 @@ use JSON::PP qw(decode_json);
 use MIME::Base64 qw(encode_base64);
 use Test::More;
 use Mailreeve::Process qw(work_dir write_file read_file run_ok test_program source_dir);
-use Mailreeve::Scenario qw(eicar);
+use Mailreeve::Scenario qw(eicar zip);
 
 $ENV{MAILREEVE_INSPECT} = test_program('mailreeve-inspect');
 my $mailreeve = test_program('mailreeve');
@@ -22,28 +22,6 @@ sub part ($name, $content, $type = 'application/octet-stream') {
 sub mixed (@parts) {
     my $body = join '', map { "--b\n$_" } "Content-Type: text/plain\n\nHello.\n", @parts;
     return "From: a\@none.example\nTo: b\@dst.example\nSubject: files\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n$body--b--\n";
-}
-
-# A zip archive of stored members, by hand: the tool would refuse some of the names.
-sub zip (@members) {
-    my ($out, $central) = ('', '');
-    while (my ($name, $content) = splice @members, 0, 2) {
-        my $crc = crc32($content);
-        my $common = pack 'vvvvvVVVvv', 20, 0, 0, 0, 0x5821, $crc, length $content, length $content, length $name, 0;
-        $central .= "PK\x01\x02" . pack('v', 20) . $common . pack('vvvVV', 0, 0, 0, 0, length $out) . $name;
-        $out .= "PK\x03\x04" . $common . $name . $content;
-    }
-    my $n = () = $central =~ /PK\x01\x02/g;
-    return $out . $central . "PK\x05\x06" . pack('vvvvVVv', 0, 0, $n, $n, length $central, length $out, 0);
-}
-
-sub crc32 ($text) {
-    my $crc = 0xffffffff;
-    for my $byte (unpack 'C*', $text) {
-        $crc ^= $byte;
-        $crc = $crc & 1 ? ($crc >> 1) ^ 0xedb88320 : $crc >> 1 for 1 .. 8;
-    }
-    return $crc ^ 0xffffffff;
 }
 
 sub run_explain ($message, $more = '', @options) {

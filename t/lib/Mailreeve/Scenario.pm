@@ -13,10 +13,32 @@ use Mailreeve::Dns;
 use Mailreeve::Process qw(work_dir run_ok read_file wait_until);
 use Mailreeve::Smtp;
 
-our @EXPORT_OK = qw(eicar sign make_key run_scenario message);
+our @EXPORT_OK = qw(eicar zip sign make_key run_scenario message);
 
 # The test string of eicar.org, in two pieces, so that no scanner trips over this file.
 sub eicar { return 'X5O!P%@AP[4\PZX54(P^)7CC)7}$' . 'EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*' }
+
+# A zip archive of stored members, by hand: the tool would refuse some of the names.
+sub zip (@members) {
+    my ($out, $central) = ('', '');
+    while (my ($name, $content) = splice @members, 0, 2) {
+        my $crc = crc32($content);
+        my $common = pack 'vvvvvVVVvv', 20, 0, 0, 0, 0x5821, $crc, length $content, length $content, length $name, 0;
+        $central .= "PK\x01\x02" . pack('v', 20) . $common . pack('vvvVV', 0, 0, 0, 0, length $out) . $name;
+        $out .= "PK\x03\x04" . $common . $name . $content;
+    }
+    my $n = () = $central =~ /PK\x01\x02/g;
+    return $out . $central . "PK\x05\x06" . pack('vvvvVVv', 0, 0, $n, $n, length $central, length $out, 0);
+}
+
+sub crc32 ($text) {
+    my $crc = 0xffffffff;
+    for my $byte (unpack 'C*', $text) {
+        $crc ^= $byte;
+        $crc = $crc & 1 ? ($crc >> 1) ^ 0xedb88320 : $crc >> 1 for 1 .. 8;
+    }
+    return $crc ^ 0xffffffff;
+}
 
 # A key pair: the private file, and the text of its DNS record in strings of at most 255 bytes.
 sub make_key {
