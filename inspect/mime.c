@@ -214,6 +214,13 @@ static void types_read(struct walk *walk, struct arena *arena, const struct mime
 	}
 }
 
+/* Where a page came from (RFC 2557), or a sentence, is no file name: "http://www.example.com" is not a .com file. */
+static bool may_be_name(struct slice text)
+{
+	return memmem(text.data, text.len, "://", 3) == NULL && !slice_starts_nocase(text, SLICE_LITERAL("cid:")) &&
+	       !slice_starts_nocase(text, SLICE_LITERAL("mid:")) && slice_find(text, ' ', 0) == text.len;
+}
+
 static void names_read(struct walk *walk, struct arena *arena, const struct mime_header *header, struct entity *entity)
 {
 	static const char *const params[] = {"filename", "name"};
@@ -240,7 +247,10 @@ static void names_read(struct walk *walk, struct arena *arena, const struct mime
 	}
 	for (size_t i = 0; entity->names.count == 0 && i < header->field_count; i++) {
 		if (header->fields[i].kind == MIME_FIELD_LOCATION || header->fields[i].kind == MIME_FIELD_DESCRIPTION) {
-			mime_names_add(&entity->names, arena, mime_unfold(arena, header->fields[i].value));
+			struct slice text = slice_trim(mime_unfold(arena, header->fields[i].value));
+			if (may_be_name(text)) {
+				mime_names_add(&entity->names, arena, text);
+			}
 		}
 	}
 	if (entity->names.cut) {

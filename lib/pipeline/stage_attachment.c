@@ -67,7 +67,7 @@ static const struct finding_code codes[] = {
                         "more time, space, members or levels than the limits allow: not all was looked at"),
 	[FILE_CLASS_ARCHIVE_PATH] = CODE("archive_path", ACTION_TAG, false, "The message carries an archive that leaves its folder",
                         "members that lead out of the folder they are unpacked in"),
-	[FILE_CLASS_DOUBLE_EXTENSION] = CODE("double_extension", ACTION_REJECT, false, "The message carries a file with a misleading name",
+	[FILE_CLASS_DOUBLE_EXTENSION] = CODE("double_extension", ACTION_TAG, false, "The message carries a file with a misleading name",
                         "a harmless ending before a dangerous one, text that runs backwards, many blanks"),
 	[FILE_CLASS_MISMATCH] = CODE("mismatch", ACTION_TAG, false, "The message carries a file that is not what its name says",
                         "content that is more dangerous than the name says"),

@@ -74,6 +74,14 @@ is_deeply([ $got->{action}, $got->{virus} ], [ 'reject', 'Eicar-Test-Signature.U
 $got = judge(mixed(part('x.txt', eicar(), 'text/plain')), "attachment { mode = off }\nmime { mode = off }\n");
 is($got->{action}, 'reject', 'with nobody asking for the files too');
 
+# Where a page comes from is no file name; what a part is saved as is one.
+for my $case ([ 'Content-Location: http://www.example.com', 'accept' ], [ 'Content-Location: http://www.example.com/track?x=a.exe', 'accept' ],
+    [ 'Content-Description: Our offer at www.example.com', 'accept' ], [ 'Content-Location: cid:a.exe', 'accept' ],
+    [ 'Content-Location: setup.exe', 'reject' ], [ 'Content-Description: setup.exe', 'reject' ]) {
+    my ($field, $action) = @$case;
+    is(judge(mixed("Content-Type: text/html\n$field\n\n<p>Hello.</p>\n"))->{action}, $action, $field);
+}
+
 # Doubled fields: mail programs differ in which one counts.
 my $two = mixed(part('a.txt', "x\n", 'text/plain')) =~ s/^(Content-Type: multipart.*)$/$1\nContent-Type: multipart\/mixed; boundary=other/mr;
 $two .= "--other\n" . part('evil.exe', $program) . "--other--\n";
