@@ -223,17 +223,24 @@ static void visit_hidden(struct walk *walk, size_t from, size_t end, bool direct
 		if ((own.flags & ZIP_SIZE_BEHIND) != 0 && own.packed == 0) {
 			find_size(walk->content, &own);
 		}
-		visit_entry(walk, &own);
+		walk->shown = name_of(walk, &own);
 		if (directory) {
 			ambiguous(walk, "a member that the directory does not name");
+		} else {
+			file_verdict_add(walk->scan->verdict, FILE_CLASS_ARCHIVE_BROKEN, "the archive has no directory");
 		}
+		visit_entry(walk, &own);
 		at = own.packed < walk->content.len - own.data ? own.data + (size_t)own.packed : own.data;
 	}
 }
 
+/* Who is told of a member may want to know whether others read the archive otherwise: that is said before. */
 static void visit_all(struct walk *walk, const struct zip_directory *directory)
 {
 	size_t covered = 0;
+	if (directory->ends > 1) {
+		file_verdict_add(walk->scan->verdict, FILE_CLASS_ARCHIVE_AMBIGUOUS, "%u end records", directory->ends);
+	}
 	for (size_t i = 0; i < directory->count && file_scan_goes_on(walk->scan); i++) {
 		const struct zip_entry *entry = &directory->entries[i];
 		if (entry->data != 0 && entry->local > covered) {
@@ -258,13 +265,8 @@ static void judge(struct walk *walk, const struct zip_directory *directory)
 	if (directory->encrypted) {
 		file_verdict_add(verdict, FILE_CLASS_ARCHIVE_ENCRYPTED, "the directory is encrypted");
 	}
-	if (directory->ends > 1) {
-		file_verdict_add(verdict, FILE_CLASS_ARCHIVE_AMBIGUOUS, "%u end records", directory->ends);
-	}
 	if (directory->cut) {
 		file_verdict_add(verdict, FILE_CLASS_ARCHIVE_BROKEN, "the directory is damaged");
-	} else if (walk->any && directory->count == 0) {
-		file_verdict_add(verdict, FILE_CLASS_ARCHIVE_BROKEN, "the archive has no directory");
 	} else if (!walk->any && bytes_find(walk->content, SLICE_LITERAL("PK\5\6"), 0) == walk->content.len) {
 		file_verdict_add(verdict, FILE_CLASS_ARCHIVE_BROKEN, "no member can be read");
 	}

@@ -82,6 +82,20 @@ for my $case ([ 'Content-Location: http://www.example.com', 'accept' ], [ 'Conte
     is(judge(mixed("Content-Type: text/html\n$field\n\n<p>Hello.</p>\n"))->{action}, $action, $field);
 }
 
+# A member that the directory does not name, and a second archive behind the first: whoever reads the other one finds it.
+my $hidden = zip('a.txt', "harmless\n");
+my ($local) = zip('x.txt', eicar()) =~ /\A(PK\x03\x04.*?)PK\x01\x02/s;
+my $start = index $hidden, "PK\x01\x02";
+my $with = substr($hidden, 0, $start) . $local . substr $hidden, $start;
+substr $with, -6, 4, pack 'V', $start + length $local; # where the directory begins
+for my $case ([ $with, 'a hidden member' ], [ zip('a.txt', "harmless\n") . zip('x.txt', eicar()), 'two archives in a row' ],
+    [ zip('x.txt', eicar()) . zip('a.txt', "harmless\n"), 'in the other order' ], [ $local, 'no directory' ]) {
+    my ($archive, $name) = @$case;
+    $got = judge(mixed(part('x.zip', $archive, 'application/zip')));
+    is($got->{virus}, 'Eicar-Test-Signature.UNOFFICIAL', "$name: EICAR is found");
+    ok(scalar(grep { /x\.txt/ } map { @{ $_->{names} } } @{ $got->{attachments} }), "$name: and shown");
+}
+
 # Doubled fields: mail programs differ in which one counts.
 my $two = mixed(part('a.txt', "x\n", 'text/plain')) =~ s/^(Content-Type: multipart.*)$/$1\nContent-Type: multipart\/mixed; boundary=other/mr;
 $two .= "--other\n" . part('evil.exe', $program) . "--other--\n";
