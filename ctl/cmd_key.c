@@ -45,17 +45,6 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-__attribute__((format(printf, 1, 2))) static bool key_refuse(const char *format, ...)
-{
-	va_list args;
-	fputs("mailreeve key: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-	return false;
-}
-
 static bool key_type(const char *text, struct key_command *command)
 {
 	command->rsa = strcmp(text, "rsa") == 0 || strcmp(text, "both") == 0;

@@ -12,7 +12,7 @@
 
 static const char temporary[] = ".mailreeve-key.tmp";
 
-__attribute__((format(printf, 1, 2))) static bool fail(const char *format, ...)
+bool key_refuse(const char *format, ...)
 {
 	va_list args;
 	fputs("mailreeve key: ", stderr);
@@ -30,15 +30,15 @@ static bool folder_make(const struct key_folder *folder)
 	for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		if (mkdir(path, 0755) != 0 && errno != EEXIST) {
-			return fail("%s: %s", path, strerror(errno));
+			return key_refuse("%s: %s", path, strerror(errno));
 		}
 		*slash = '/';
 	}
 	if (mkdir(path, 0700) != 0) {
-		return errno == EEXIST || fail("%s: %s", path, strerror(errno));
+		return errno == EEXIST || key_refuse("%s: %s", path, strerror(errno));
 	}
 	if (geteuid() == 0 && chown(path, folder->user, folder->group) != 0) {
-		return fail("%s: chown: %s", path, strerror(errno));
+		return key_refuse("%s: chown: %s", path, strerror(errno));
 	}
 	return true;
 }
@@ -50,7 +50,7 @@ bool key_folder_open(struct key_folder *folder, bool make)
 	}
 	folder->fd = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (folder->fd < 0 || flock(folder->fd, LOCK_EX) != 0) {
-		return fail("%s: %s", folder->path, strerror(errno));
+		return key_refuse("%s: %s", folder->path, strerror(errno));
 	}
 	return true;
 }
@@ -94,7 +94,7 @@ static bool move(const struct key_folder *folder, const char *from, const char *
 		status = there ? -1 : renameat(folder->fd, from, folder->fd, to);
 	}
 	if (status != 0 || fsync(folder->fd) != 0) {
-		return fail("%s/%s: %s", folder->path, to, strerror(errno));
+		return key_refuse("%s/%s: %s", folder->path, to, strerror(errno));
 	}
 	return true;
 }
@@ -104,17 +104,17 @@ bool key_folder_make(struct key_folder *folder, const struct key_name *name, enu
 {
 	const char *file = key_name_format(folder->arena, name);
 	if (file == NULL) {
-		return fail("the name of the file would be longer than %d bytes: choose a shorter selector", KEY_FILE_NAME_MAX);
+		return key_refuse("the name of the file would be longer than %d bytes: choose a shorter selector", KEY_FILE_NAME_MAX);
 	}
 	unlinkat(folder->fd, temporary, 0); /* of one who was killed */
 	int fd = openat(folder->fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0) {
-		return fail("%s: %s", folder->path, strerror(errno));
+		return key_refuse("%s: %s", folder->path, strerror(errno));
 	}
 	bool good = write_pem(fd, algorithm, bits) && fchmod(fd, 0600) == 0 &&
 	            (geteuid() != 0 || fchown(fd, folder->user, folder->group) == 0) && fsync(fd) == 0;
 	if (!good) {
-		fail("%s/%s: %s", folder->path, file, errno == 0 ? "libcrypto makes no key" : strerror(errno));
+		key_refuse("%s/%s: %s", folder->path, file, errno == 0 ? "libcrypto makes no key" : strerror(errno));
 	}
 	close(fd);
 	if (!good || !move(folder, temporary, file)) {
@@ -131,7 +131,7 @@ bool key_folder_change(struct key_folder *folder, const struct key_name *name, e
 	const char *from = key_name_format(folder->arena, name);
 	const char *to = key_name_format(folder->arena, &after);
 	if (from == NULL || to == NULL) {
-		return fail("the name of the file would be longer than %d bytes", KEY_FILE_NAME_MAX);
+		return key_refuse("the name of the file would be longer than %d bytes", KEY_FILE_NAME_MAX);
 	}
 	/* The time of the change, for `list`. */
 	utimensat(folder->fd, from, NULL, AT_SYMLINK_NOFOLLOW);

@@ -25,6 +25,9 @@ bool key_folder_make(struct key_folder *folder, const struct key_name *name, enu
 /* Renames the file of a key. */
 bool key_folder_change(struct key_folder *folder, const struct key_name *name, enum key_state state);
 
+/* "mailreeve key: ..." on standard error; false. */
+bool key_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* Why the daemon could not read the file although we, as root, can; NULL: it can. In arena. */
 const char *key_unreadable(const struct keystore_key *item, uid_t user, gid_t group, struct arena *arena);
 

@@ -5,20 +5,9 @@
 
 enum { STRING_MAX = 255, STRING_WIDTH = 200, TTL = 3600 };
 
-static const char *key_type(enum dkim_algorithm algorithm)
-{
-	switch (algorithm) {
-	case DKIM_RSA_SHA256:
-		return "rsa";
-	case DKIM_ED25519_SHA256:
-		return "ed25519";
-	}
-	return NULL;
-}
-
 const char *key_record_text(const struct dkim_private_key *key, struct arena *arena)
 {
-	return arena_printf(arena, "v=DKIM1; k=%s; p=%s", key_type(dkim_private_key_algorithm(key)),
+	return arena_printf(arena, "v=DKIM1; k=%s; p=%s", dkim_key_type(dkim_private_key_algorithm(key)),
 	                    dkim_private_key_public(key, arena));
 }
 
@@ -41,17 +30,6 @@ void key_record_print(const struct keystore_key *item, struct arena *arena, FILE
 	fprintf(out, "%s\n", length > STRING_MAX ? " )" : "");
 	fprintf(out, "\nIn a web form: type TXT, name %s._domainkey (below %s), value\n\n%s\n", item->name.selector,
 	        item->name.domain, text);
-}
-
-static bool list_has(struct slice list, const char *word)
-{
-	struct slice item;
-	while (slice_split(&list, ':', &item)) {
-		if (slice_equal_nocase(slice_trim(item), slice_from(word))) {
-			return true;
-		}
-	}
-	return false;
 }
 
 /* Does the published key verify what ours signs? Then it is the same, however it is encoded. */
@@ -80,8 +58,8 @@ const char *key_record_problem(const struct dkim_private_key *key, struct slice 
 	const struct tag *flags = taglist_find(&list, "t");
 	const struct tag *data = taglist_find(&list, "p");
 	struct slice key_name = type == NULL ? SLICE_LITERAL("rsa") : tag_compact(arena, type->value);
-	const char *wanted = key_type(dkim_private_key_algorithm(key));
-	*testing_r = flags != NULL && list_has(flags->value, "y");
+	const char *wanted = dkim_key_type(dkim_private_key_algorithm(key));
+	*testing_r = flags != NULL && tag_list_has(flags->value, "y");
 	if (list.duplicate || list.malformed || list.truncated) {
 		return "the record is malformed";
 	}
@@ -97,10 +75,10 @@ const char *key_record_problem(const struct dkim_private_key *key, struct slice 
 	if (!slice_equal_nocase(key_name, slice_from(wanted))) {
 		return arena_printf(arena, "k= is not %s", wanted);
 	}
-	if (hashes != NULL && !list_has(hashes->value, "sha256")) {
+	if (hashes != NULL && !tag_list_has(hashes->value, "sha256")) {
 		return "h= does not allow sha256";
 	}
-	if (service != NULL && !list_has(service->value, "*") && !list_has(service->value, "email")) {
+	if (service != NULL && !tag_list_has(service->value, "*") && !tag_list_has(service->value, "email")) {
 		return "s= does not allow email";
 	}
 	if (!dkim_base64_decode(arena, tag_compact(arena, data->value), &bytes)) {

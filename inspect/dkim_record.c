@@ -111,17 +111,6 @@ static struct slice rsa_wrap(struct arena *arena, struct slice key)
 
 /* ---- the record ---- */
 
-static bool list_has(struct slice list, const char *word)
-{
-	struct slice item;
-	while (slice_split(&list, ':', &item)) {
-		if (slice_equal_nocase(slice_trim(item), slice_from(word))) {
-			return true;
-		}
-	}
-	return false;
-}
-
 static void read_key(struct arena *arena, struct slice data, bool rsa, struct dkim_record *record_r)
 {
 	struct slice bytes;
@@ -159,10 +148,10 @@ static const char *use_problem(const struct taglist *list, struct slice type, st
 	if (!slice_equal_nocase(type, key_type)) {
 		return "the key is of another type than a= says";
 	}
-	if (service != NULL && !list_has(service->value, "*") && !list_has(service->value, "email")) {
+	if (service != NULL && !tag_list_has(service->value, "*") && !tag_list_has(service->value, "email")) {
 		return "the key is not for mail";
 	}
-	if (hashes != NULL && !list_has(hashes->value, "sha256")) {
+	if (hashes != NULL && !tag_list_has(hashes->value, "sha256")) {
 		return "the key is not for sha256";
 	}
 	return NULL;
@@ -177,8 +166,8 @@ void dkim_record_read(struct arena *arena, struct slice text, struct slice algor
 	const struct tag *data = taglist_find(&list, "p");
 	struct slice key_type = type == NULL ? SLICE_LITERAL("rsa") : tag_compact(arena, type->value);
 	algorithm.len = slice_find(algorithm, '-', 0);
-	*record_r = (struct dkim_record){.testing = flags != NULL && list_has(flags->value, "y"),
-	                                 .strict = flags != NULL && list_has(flags->value, "s")};
+	*record_r = (struct dkim_record){.testing = flags != NULL && tag_list_has(flags->value, "y"),
+	                                 .strict = flags != NULL && tag_list_has(flags->value, "s")};
 	if (list.duplicate || list.malformed || list.truncated || version_wrong(&list)) {
 		record_r->problem = "the key record is malformed";
 		return;

@@ -10,17 +10,6 @@ static struct slice compact(struct arena *arena, const struct taglist *tags, con
 	return tag == NULL ? (struct slice){"", 0} : tag_compact(arena, tag->value);
 }
 
-bool dkim_syntax_list_has(struct slice list, const char *word)
-{
-	struct slice item;
-	while (slice_split(&list, ':', &item)) {
-		if (slice_equal_nocase(slice_trim(item), slice_from(word))) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* Printable bytes, UTF-8 (RFC 8616) and folds; no bare CR or LF, which verifiers read in different ways. */
 static bool bytes_fit(struct slice value)
 {
@@ -149,7 +138,7 @@ const char *dkim_syntax_problem(struct arena *arena, struct slice value, const s
 	if (!slice_equal(compact(arena, tags, "v"), SLICE_LITERAL("1"))) {
 		return "v= is missing, or not 1";
 	}
-	if (!dkim_syntax_list_has(fields->value, "from")) {
+	if (!tag_list_has(fields->value, "from")) {
 		return "the From field is not signed";
 	}
 	const char *problem = algorithm_problem(compact(arena, tags, "a"));

@@ -17,7 +17,4 @@ uint64_t dkim_syntax_number(struct arena *arena, const struct taglist *tags, con
 /* Of the body, from c=: simple unless it says otherwise. */
 enum canon dkim_syntax_body_canon(struct arena *arena, const struct taglist *tags);
 
-/* Whether a list with colons (h=) has that word, in any case, blanks around it allowed. */
-bool dkim_syntax_list_has(struct slice list, const char *word);
-
 #endif

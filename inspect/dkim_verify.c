@@ -100,7 +100,7 @@ static bool library_can(const struct run *run, size_t i)
 {
 	const struct taglist *tags = &run->tags[i];
 	const struct tag *identity = taglist_find(tags, "i");
-	bool signs_signatures = dkim_syntax_list_has(taglist_find(tags, "h")->value, "dkim-signature");
+	bool signs_signatures = tag_list_has(taglist_find(tags, "h")->value, "dkim-signature");
 	bool quoted = identity != NULL && slice_find(identity->value, '=', 0) < identity->value.len;
 	return !run->odd && run->records[i].key.len <= DKIM_RECORD_LIBRARY_MAX && !signs_signatures && !quoted;
 }
@@ -273,7 +273,7 @@ static void screen(struct run *run, size_t i)
 	const char *problem = dkim_syntax_problem(run->arena, value, tags);
 	if (problem != NULL) {
 		settle(run, i, AUTH_PERMERROR, problem);
-	} else if (run->beyond > 0 && dkim_syntax_list_has(taglist_find(tags, "h")->value, "dkim-signature")) {
+	} else if (run->beyond > 0 && tag_list_has(taglist_find(tags, "h")->value, "dkim-signature")) {
 		settle(run, i, AUTH_POLICY, "it signs DKIM-Signature fields, of which there are too many");
 	} else if (coverage(run, i) == COVERS_TOO_MUCH) {
 		settle(run, i, AUTH_PERMERROR, "l= is more than the body has");

@@ -28,6 +28,17 @@ const char *dkim_algorithm_name(enum dkim_algorithm algorithm)
 	return NULL;
 }
 
+const char *dkim_key_type(enum dkim_algorithm algorithm)
+{
+	switch (algorithm) {
+	case DKIM_RSA_SHA256:
+		return "rsa";
+	case DKIM_ED25519_SHA256:
+		return "ed25519";
+	}
+	return NULL;
+}
+
 bool dkim_algorithm_parse(struct slice text, enum dkim_algorithm *algorithm_r)
 {
 	for (enum dkim_algorithm algorithm = DKIM_RSA_SHA256; algorithm <= DKIM_ED25519_SHA256; algorithm++) {

@@ -9,6 +9,7 @@
 
 enum dkim_algorithm { DKIM_RSA_SHA256, DKIM_ED25519_SHA256 };
 const char *dkim_algorithm_name(enum dkim_algorithm algorithm); /* "rsa-sha256" */
+const char *dkim_key_type(enum dkim_algorithm algorithm); /* k= of its keys: "rsa" */
 /* False for any other, rsa-sha1 too. Letters of either case. */
 bool dkim_algorithm_parse(struct slice text, enum dkim_algorithm *algorithm_r);
 

@@ -2,29 +2,6 @@
 
 #include "lib/mail/taglist.h"
 
-static bool list_has(const struct tag *list, const char *word)
-{
-	struct slice rest = list->value;
-	struct slice item;
-	while (slice_split(&rest, ':', &item)) {
-		if (slice_equal_nocase(slice_trim(item), slice_from(word))) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static const char *key_type(enum dkim_algorithm algorithm)
-{
-	switch (algorithm) {
-	case DKIM_RSA_SHA256:
-		return "rsa";
-	case DKIM_ED25519_SHA256:
-		return "ed25519";
-	}
-	return NULL;
-}
-
 /* NULL: such a signature may use it. */
 static const char *record_problem(struct arena *arena, const struct taglist *list, enum dkim_algorithm algorithm)
 {
@@ -41,13 +18,13 @@ static const char *record_problem(struct arena *arena, const struct taglist *lis
 	if (data == NULL || tag_compact(arena, data->value).len == 0) {
 		return "the key is revoked";
 	}
-	if (!slice_equal_nocase(of_type, slice_from(key_type(algorithm)))) {
+	if (!slice_equal_nocase(of_type, slice_from(dkim_key_type(algorithm)))) {
 		return "the key is of another type than a= says";
 	}
-	if (service != NULL && !list_has(service, "*") && !list_has(service, "email")) {
+	if (service != NULL && !tag_list_has(service->value, "*") && !tag_list_has(service->value, "email")) {
 		return "the key is not for mail";
 	}
-	if (hashes != NULL && !list_has(hashes, "sha256")) {
+	if (hashes != NULL && !tag_list_has(hashes->value, "sha256")) {
 		return "the key is not for sha256";
 	}
 	return NULL;

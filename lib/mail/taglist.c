@@ -59,6 +59,17 @@ const struct tag *taglist_find(const struct taglist *list, const char *name)
 	return NULL;
 }
 
+bool tag_list_has(struct slice list, const char *word)
+{
+	struct slice item;
+	while (slice_split(&list, ':', &item)) {
+		if (slice_equal_nocase(slice_trim(item), slice_from(word))) {
+			return true;
+		}
+	}
+	return false;
+}
+
 struct slice tag_compact(struct arena *arena, struct slice value)
 {
 	char *out = arena_alloc(arena, value.len + 1);

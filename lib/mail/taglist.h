@@ -21,6 +21,8 @@ struct taglist {
 void taglist_parse(struct slice text, struct taglist *list_r);
 /* The first tag of that name, exactly compared, or NULL. */
 const struct tag *taglist_find(const struct taglist *list, const char *name);
+/* Is the word, in letters of either case, in a list with colons between (h=, s=, t= of RFC 6376)? */
+bool tag_list_has(struct slice list, const char *word);
 /* The value without any folding white space inside (for base64, names and lists). */
 struct slice tag_compact(struct arena *arena, struct slice value);
 
