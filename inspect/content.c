@@ -11,6 +11,8 @@ enum {
 	SCRATCH_CHUNK = 16384,
 	REPORT_MAX = 24 << 10, /* bytes of names and types that are told */
 	NAME_TOLD_MAX = 200,
+	RATIO_MAX = 250,          /* a message may unpack to so many times its size */
+	RATIO_FREE = 32 << 20,    /* and so many bytes besides */
 	REASON_TOLD_MAX = 400
 };
 
@@ -210,6 +212,13 @@ static void visit_entity(void *context, const struct part *part)
 	arena_destroy(scratch);
 }
 
+/* A bomb is small: what a message may cost hangs on its size too. */
+static uint64_t bytes_allowed(size_t size, const struct pool_settings *settings)
+{
+	uint64_t most = RATIO_FREE + (uint64_t)size * RATIO_MAX;
+	return most < settings->scan_size_max ? most : settings->scan_size_max;
+}
+
 void content_inspect(struct slice message, unsigned tasks, uint32_t deadline_ms, const struct pool_settings *settings,
                      struct arena *arena, struct inspect_reply *reply_r, int *files_fd_r)
 {
@@ -219,7 +228,7 @@ void content_inspect(struct slice message, unsigned tasks, uint32_t deadline_ms,
 	content->reply = reply_r;
 	content->parts = arena_alloc(arena, INSPECT_PARTS_MAX * sizeof *content->parts);
 	reply_r->parts = content->parts;
-	content->budget = (struct part_budget){.bytes = settings->scan_size_max,
+	content->budget = (struct part_budget){.bytes = bytes_allowed(message.len, settings),
 	                                       .parts = settings->scan_files_max,
 	                                       .depth_max = settings->scan_recursion_max,
 	                                       .deadline = clock_now() + deadline_ms / 3 * 2 * CLOCK_NS_PER_MS};

@@ -102,7 +102,7 @@ static const struct option_row content_options[] = {
 	ROW(content_options, deadline, OPTION_DURATION, "60s", 100 * MS, HOUR, "for one message; then its worker is killed"),
 	ROW(content_options, memory_max, OPTION_SIZE, "1G", 128 * MIB, 64 * GIB,
         "address space of a worker beyond the virus database"),
-	ROW(content_options, scan_size_max, OPTION_SIZE, "100M", MIB, 4 * GIB - 1, "bytes scanned of a message, unpacked"),
+	ROW(content_options, scan_size_max, OPTION_SIZE, "100M", MIB, 4 * GIB - 1, "bytes of a message, unpacked; and never more than 32M and 250 times its size"),
 	ROW(content_options, file_size_max, OPTION_SIZE, "100M", MIB, 2 * GIB - 1, "of one file in it"),
 	ROW(content_options, scan_recursion_max, OPTION_UINT, "17", 1, 100, "archives in archives"),
 	ROW(content_options, scan_files_max, OPTION_UINT, "10000", 1, 1000000, "files in a message"),

@@ -27,7 +27,7 @@ sub mixed (@parts) {
 sub run_explain ($message, $more = '', @options) {
     state $n = 0;
     $n++;
-    my $config = write_file(work_dir() . "/config$n", $base . $more);
+    my $config = write_file(work_dir() . "/config$n", ($more =~ /^virus/ ? $base =~ s/^virus.*//mr : $base) . $more);
     my $file = write_file(work_dir() . "/message$n", $message);
     return run_ok($mailreeve, 'explain', '--config', $config, '--dns-zone', $zone, '--client', '192.0.2.7', '--helo', 'none.example',
         '--from', 'a@none.example', '--rcpt', 'b@dst.example', @options, $file);
@@ -94,6 +94,16 @@ for my $case ([ $with, 'a hidden member' ], [ zip('a.txt', "harmless\n") . zip('
     $got = judge(mixed(part('x.zip', $archive, 'application/zip')));
     is($got->{virus}, 'Eicar-Test-Signature.UNOFFICIAL', "$name: EICAR is found");
     ok(scalar(grep { /x\.txt/ } map { @{ $_->{names} } } @{ $got->{attachments} }), "$name: and shown");
+}
+
+# What unpacks to very many times its size is held: a limit of its own, below content.scan_size_max.
+for my $case ([ 20, 'accept' ], [ 70, 'quarantine' ]) {
+    my ($megabytes, $action) = @$case;
+    my $zeros = work_dir() . "/zeros$megabytes";
+    run_ok('sh', '-c', "head -c ${megabytes}000000 /dev/zero | gzip -9 > $zeros");
+    $got = judge(mixed(part('zeros.gz', read_file($zeros), 'application/gzip')), "virus { mode = off }\n");
+    is($got->{action}, $action, "$megabytes MB of zeros");
+    is(scalar(grep { $_->{code} eq 'attachment.archive_bomb' } @{ $got->{findings} }), $action eq 'accept' ? 0 : 1, 'attachment.archive_bomb');
 }
 
 # Doubled fields: mail programs differ in which one counts.
