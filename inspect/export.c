@@ -1,8 +1,8 @@
 #include "inspect/export.h"
 
 #include "inspect/sandbox.h"
+#include "lib/base/io.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -30,22 +30,6 @@ static int open_nameless(void)
 		unlink(path);
 	}
 	return fd;
-}
-
-static bool write_all(int fd, const char *data, size_t n)
-{
-	while (n > 0) {
-		ssize_t written = write(fd, data, n);
-		if (written < 0 && errno == EINTR) {
-			continue;
-		}
-		if (written <= 0) {
-			return false;
-		}
-		data += written;
-		n -= (size_t)written;
-	}
-	return true;
 }
 
 static void fill_header(struct header *header_r, unsigned number, size_t size)
@@ -76,9 +60,9 @@ void export_add(struct export *export, struct slice content)
 		export->fd = open_nameless();
 	}
 	fill_header(&header, export->count++, content.len);
-	export->failed = export->failed || export->fd < 0 || !write_all(export->fd, (const char *)&header, sizeof header) ||
-	                 !write_all(export->fd, content.data, content.len) ||
-	                 !write_all(export->fd, zeros, (BLOCK - content.len % BLOCK) % BLOCK);
+	export->failed = export->failed || export->fd < 0 || !io_write_all(export->fd, (const char *)&header, sizeof header) ||
+	                 !io_write_all(export->fd, content.data, content.len) ||
+	                 !io_write_all(export->fd, zeros, (BLOCK - content.len % BLOCK) % BLOCK);
 }
 
 int export_close(struct export *export)
@@ -86,7 +70,7 @@ int export_close(struct export *export)
 	static const char end[2 * BLOCK];
 	int fd = export->fd;
 	export->fd = -1;
-	if (fd >= 0 && !export->failed && (!write_all(fd, end, sizeof end) || lseek(fd, 0, SEEK_SET) != 0)) {
+	if (fd >= 0 && !export->failed && (!io_write_all(fd, end, sizeof end) || lseek(fd, 0, SEEK_SET) != 0)) {
 		export->failed = true;
 	}
 	if (fd >= 0 && export->failed) {

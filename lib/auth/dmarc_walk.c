@@ -107,7 +107,6 @@ bool dmarc_walk(struct arena *arena, struct lookups *lookups, struct dmarc_memo 
 		walk_r->count = i + 1;
 		if (known[i]->answer->status == DNS_TEMPORARY && walk_r->problem == NULL) {
 			walk_r->problem = arena_printf(arena, "DNS: %s TXT: %s", known[i]->query, known[i]->answer->problem);
-			walk_r->failed = i;
 		}
 		if (step->found && step->record.psd != DMARC_PSD_UNKNOWN) {
 			break;

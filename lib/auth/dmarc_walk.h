@@ -17,7 +17,6 @@ struct dmarc_walk {
 	struct dmarc_step steps[DMARC_WALK_MAX];
 	const char *org_domain; /* 4.10.2; the starting domain itself where no record is found */
 	const char *problem;    /* a DNS answer was temporary: steps behind it and org_domain are not reliable; else NULL */
-	size_t failed;          /* the step that was temporary, when problem is set */
 };
 
 /* The steps taken so far, by domain, for all walks of one evaluation: walks of one organisation share their upper

@@ -1,5 +1,7 @@
 #include "lib/mail/message.h"
 
+#include "lib/base/io.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -71,22 +73,6 @@ void message_destroy(struct message *message)
 	free(message);
 }
 
-static bool write_all(int fd, const char *data, size_t n)
-{
-	while (n > 0) {
-		ssize_t written = write(fd, data, n);
-		if (written < 0 && errno == EINTR) {
-			continue;
-		}
-		if (written <= 0) {
-			return false;
-		}
-		data += written;
-		n -= (size_t)written;
-	}
-	return true;
-}
-
 /* A file without a name. */
 static int spool_open(const char *directory)
 {
@@ -121,7 +107,7 @@ static bool message_spool(struct message *message)
 	while (offset < size) {
 		char piece[65536];
 		ssize_t got = pread(message->fd, piece, sizeof piece, offset);
-		if (got <= 0 || !write_all(file, piece, (size_t)got)) {
+		if (got <= 0 || !io_write_all(file, piece, (size_t)got)) {
 			close(file);
 			return false;
 		}
@@ -151,7 +137,7 @@ static enum message_status message_write(struct message *message, const char *da
 		message->fd = memfd_create("mailreeve-message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	}
 	bool move = !message->spooled && (message->size > message->settings.memory_max || !message_reserve(message, n));
-	if (message->fd < 0 || (move && !message_spool(message)) || !write_all(message->fd, data, n)) {
+	if (message->fd < 0 || (move && !message_spool(message)) || !io_write_all(message->fd, data, n)) {
 		return message_fail(message, MESSAGE_NO_SPACE);
 	}
 	return MESSAGE_OK;
