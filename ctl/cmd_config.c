@@ -54,7 +54,7 @@ static void warn_directory(const char *option, const char *path)
 /* What only an operator may do, and should know that he did. */
 static void warn_code(const struct config *config, const struct finding_code *code)
 {
-	for (enum direction direction = DIRECTION_INBOUND; code->enforced && direction < DIRECTION_COUNT; direction++) {
+	for (enum direction direction = DIRECTION_INBOUND; (code->traits & FINDING_ENFORCED) != 0 && direction < DIRECTION_COUNT; direction++) {
 		struct action action = config_action(config, direction, code);
 		if (action.kind < code->fallback.kind) {
 			printf("warning: %s is \"%s\" for %s mail, milder than the default \"%s\"\n", code->code,

@@ -225,6 +225,14 @@ static sfsistat on_mail(SMFICTX *ctx, char **arguments)
 	return go_on(connection, SMFIP_NR_MAIL);
 }
 
+static sfsistat refuse(SMFICTX *ctx, const struct verdict *verdict)
+{
+	char code[8];
+	snprintf(code, sizeof code, "%u", verdict->code);
+	set_reply(ctx, code, verdict->enhanced, verdict->text);
+	return verdict->action == VERDICT_REJECT ? SMFIS_REJECT : SMFIS_TEMPFAIL;
+}
+
 static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
 {
 	struct connection *connection = smfi_getpriv(ctx);
@@ -238,6 +246,8 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
 	case SESSION_RCPT_TOO_MANY:
 		set_reply(ctx, "452", "4.5.3", "Too many recipients for one message");
 		return SMFIS_TEMPFAIL;
+	case SESSION_RCPT_REFUSED:
+		return refuse(ctx, &connection->session->recipients[connection->session->recipient_count - 1].verdict);
 	}
 	return SMFIS_CONTINUE;
 }
@@ -285,14 +295,6 @@ static bool delete_header(void *ctx, const char *name, int index)
 static bool insert_header(void *ctx, const char *name, const char *value, int position)
 {
 	return smfi_insheader(ctx, position, (char *)(uintptr_t)name, (char *)(uintptr_t)value) == MI_SUCCESS;
-}
-
-static sfsistat refuse(SMFICTX *ctx, const struct verdict *verdict)
-{
-	char code[8];
-	snprintf(code, sizeof code, "%u", verdict->code);
-	set_reply(ctx, code, verdict->enhanced, verdict->text);
-	return verdict->action == VERDICT_REJECT ? SMFIS_REJECT : SMFIS_TEMPFAIL;
 }
 
 static sfsistat deliver(SMFICTX *ctx, struct connection *connection, const struct verdict *verdict)

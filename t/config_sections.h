@@ -28,12 +28,12 @@ static const struct option_row test_dns_rows[] = {
     {.name = NULL},
 };
 static const struct finding_code test_spf_codes[] = {
-    {"spf.fail", {ACTION_REJECT, 0}, false, "7.23", "SPF", "the record forbids it"},
-    {"spf.none", {ACTION_IGNORE, 0}, false, "7.23", "SPF", "there is none"},
+    {"spf.fail", {ACTION_REJECT, 0}, 0, "7.23", "SPF", "the record forbids it"},
+    {"spf.none", {ACTION_IGNORE, 0}, 0, "7.23", "SPF", "there is none"},
     {.code = NULL},
 };
 static const struct finding_code test_virus_codes[] = {
-    {"virus.found", {ACTION_REJECT, 0}, true, "7.0", "virus", "it is one"},
+    {"virus.found", {ACTION_REJECT, 0}, FINDING_ENFORCED, "7.0", "virus", "it is one"},
     {.code = NULL},
 };
 static const struct section test_top_section = {"", "Top.", test_top_rows, sizeof(struct test_top), NULL, MODE_OFF, false};

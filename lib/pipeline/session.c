@@ -5,6 +5,7 @@
 #include "lib/pipeline/pipeline.h"
 #include "lib/pipeline/stage_message.h"
 #include "lib/pipeline/stages.h"
+#include "lib/pipeline/tagging.h"
 #include "lib/pipeline/verdict_line.h"
 #include "lib/policy/globals.h"
 
@@ -18,8 +19,6 @@ enum {
 	DETAIL_MAX = 300, /* bytes of a finding's detail and reply */
 	NAME_MAX_BYTES = 512, /* of HELO, host names, queue ids: what RFC 5321 4.5.3.1 allows and more */
 };
-
-static const char verdict_field[] = "X-Mailreeve-Verdict";
 
 const struct globals *session_globals(const struct session *session)
 {
@@ -81,7 +80,7 @@ static bool session_from_own_network(const struct session *session)
 {
 	const struct option_networks *own = &session_globals(session)->own_networks;
 	for (size_t i = 0; i < own->count; i++) {
-		if (ip_network_contains(&own->items[i], &session->client)) {
+		if (ip_network_contains(&own->items[i], &session->peer)) {
 			return true;
 		}
 	}
@@ -91,8 +90,9 @@ static bool session_from_own_network(const struct session *session)
 void session_connect(struct session *session, const struct ip *client, const char *host, const char *authserv_id)
 {
 	if (client != NULL) {
-		session->client = *client;
+		session->client = session->peer = *client;
 	}
+	session->client_known = true;
 	session->client_name = connection_text(session, host);
 	session->authserv_id = session_authserv_id(session, authserv_id);
 	session->direction = session_from_own_network(session) ? DIRECTION_OUTBOUND : DIRECTION_INBOUND;
@@ -151,7 +151,7 @@ static void transaction_reset(struct session *session)
 	session->queue_id = session->auth_user = "";
 	session->mail_from = (struct address){"", "", ""};
 	session->recipients = NULL;
-	session->recipient_count = session->recipient_capacity = 0;
+	session->recipient_count = session->recipient_capacity = session->refused_count = 0;
 	session->smtputf8 = false;
 	session->spf_known = session->spf_helo_known = session->spf_helo_checked = session->keys_known = false;
 	session->arc_keys_known = session->inspected = session->arc_known = session->dmarc_known = false;
@@ -219,6 +219,33 @@ void session_queue_id(struct session *session, const char *queue_id)
 	}
 }
 
+static struct policy_context session_policy(const struct session *session)
+{
+	return (struct policy_context){.config = session->config,
+	                               .direction = session->direction,
+	                               .scores = config_settings(session->config, SECTION_SCORES),
+	                               .support_id = session->support_id,
+	                               .arena = session->arena};
+}
+
+static void session_judge_recipient(struct session *session, size_t index, unsigned traits)
+{
+	struct recipient *recipient = &session->recipients[index];
+	struct policy_context context = session_policy(session);
+	struct policy_recipient judged = {.index = (int)index, .scope = recipient->scope, .allow = recipient->allow};
+	policy_judge(&context, session->findings, session->finding_count, &judged, traits, &recipient->verdict);
+}
+
+static enum session_rcpt_result session_rcpt_judge(struct session *session, size_t index)
+{
+	struct recipient *recipient = &session->recipients[index];
+	session_judge_recipient(session, index, FINDING_AT_RCPT);
+	recipient->refused =
+	    recipient->verdict.action == VERDICT_TEMPFAIL || recipient->verdict.action == VERDICT_REJECT;
+	session->refused_count += recipient->refused;
+	return recipient->refused ? SESSION_RCPT_REFUSED : SESSION_RCPT_OK;
+}
+
 enum session_rcpt_result session_rcpt(struct session *session, const char *path)
 {
 	if (session->recipient_count >= session_globals(session)->recipients_max) {
@@ -233,9 +260,13 @@ enum session_rcpt_result session_rcpt(struct session *session, const char *path)
 		session->recipients = recipients;
 		session->recipient_capacity = capacity;
 	}
-	address_parse_path(session->arena, path, &session->recipients[session->recipient_count++].address);
+	struct recipient *recipient = &session->recipients[session->recipient_count++];
+	*recipient = (struct recipient){.allow = POLICY_NONE};
+	address_parse_path(session->arena, path, &recipient->address);
+	recipient->scope =
+	    config_scope(session->config, &recipient->address, session_globals(session)->recipient_delimiter);
 	pipeline_advance(session, PHASE_RCPT);
-	return SESSION_RCPT_OK;
+	return session_rcpt_judge(session, session->recipient_count - 1);
 }
 
 static void session_note(struct session *session, enum message_status status)
@@ -283,26 +314,37 @@ const struct headers *session_headers(const struct session *session)
 	return session->message == NULL ? &none : message_headers(session->message);
 }
 
-void session_find(struct session *session, const struct finding_code *code, const char *detail, const char *reply)
+/* Where a finding goes; SESSION_MAX_FINDINGS: there is no room for it. */
+static size_t session_find_place(struct session *session, const struct finding_code *code)
 {
 	size_t place = session->finding_count;
-	if (place == SESSION_MAX_FINDINGS) {
-		while (place > 0 && session->findings[place - 1]->code->enforced) {
-			place--;
-		}
-		if (place == 0 || !code->enforced) {
-			return;
-		}
-		place--;
-	} else {
+	if (place < SESSION_MAX_FINDINGS) {
 		session->finding_count++;
+		return place;
 	}
+	while (place > 0 && (session->findings[place - 1]->code->traits & FINDING_ENFORCED) != 0) {
+		place--;
+	}
+	return place == 0 || (code->traits & FINDING_ENFORCED) == 0 ? SESSION_MAX_FINDINGS : place - 1;
+}
+
+struct finding *session_find(struct session *session, const struct finding_code *code, const char *detail,
+                             const char *reply)
+{
 	struct finding *finding = arena_alloc(session->arena, sizeof *finding);
-	finding->code = code;
-	finding->detail = text_escape(session->arena, slice_from(detail), "", true, DETAIL_MAX);
-	finding->reply = reply == NULL ? NULL : text_escape(session->arena, slice_from(reply), "", false, DETAIL_MAX);
-	finding->recipient = FINDING_ALL_RECIPIENTS;
-	session->findings[place] = finding;
+	size_t place = session_find_place(session, code);
+	*finding = (struct finding){
+		.code = code,
+		.detail = text_escape(session->arena, slice_from(detail), "", true, DETAIL_MAX),
+		.reply = reply == NULL ? NULL : text_escape(session->arena, slice_from(reply), "", false, DETAIL_MAX),
+		.recipient = FINDING_ALL_RECIPIENTS,
+		.level = POLICY_GLOBAL,
+		.effective = ACTION_IGNORE,
+	};
+	if (place < SESSION_MAX_FINDINGS) {
+		session->findings[place] = finding;
+	}
+	return finding;
 }
 
 static bool stage_may_edit(const struct session *session, const struct stage *stage)
@@ -315,7 +357,7 @@ static bool stage_may_edit(const struct session *session, const struct stage *st
 	return false;
 }
 
-static void edit_add(struct session *session, struct edit edit)
+void session_edit_add(struct session *session, struct edit edit)
 {
 	if (session->edit_count == session->edit_capacity) {
 		size_t capacity = session->edit_capacity == 0 ? 8 : session->edit_capacity * 2;
@@ -334,46 +376,35 @@ bool session_edit(struct session *session, const struct stage *stage, enum edit_
 {
 	bool may = stage_may_edit(session, stage);
 	if (may) {
-		edit_add(session, (struct edit){kind, name, value, index});
+		session_edit_add(session, (struct edit){kind, name, value, index});
 	}
 	return may;
 }
 
-/* X-Mailreeve-Verdict: for filters behind us. One that came with the message is always removed. It goes in front of
- * the other edits' insertions in time, so that Authentication-Results ends on top. */
-static void session_tag(struct session *session)
-{
-	struct edit *others = session->edits;
-	size_t count = session->edit_count;
-	session->edits = NULL;
-	session->edit_count = session->edit_capacity = 0;
-	for (size_t n = headers_count(session_headers(session), verdict_field); n > 0; n--) {
-		edit_add(session, (struct edit){EDIT_DELETE_HEADER, verdict_field, NULL, n});
-	}
-	if (session->verdict.action == VERDICT_TAG || session->verdict.action == VERDICT_QUARANTINE) {
-		struct strbuf value;
-		strbuf_init(&value, session->arena);
-		strbuf_printf(&value, "%s; id=%s", verdict_action_name(session->verdict.action), session->support_id);
-		for (size_t i = 0; i < session->finding_count; i++) {
-			if (session->findings[i]->effective >= ACTION_TAG) {
-				strbuf_printf(&value, ";\n\tfinding=%s", session->findings[i]->code->code);
-			}
-		}
-		edit_add(session, (struct edit){EDIT_INSERT_HEADER, verdict_field, value.data, 0});
-	}
-	for (size_t i = 0; i < count; i++) {
-		edit_add(session, others[i]);
-	}
-}
-
+/* The recipients that were not refused at RCPT, or all of them where none is left. */
 static void session_judge(struct session *session)
 {
+	struct policy_context context = session_policy(session);
+	bool all = session->refused_count == session->recipient_count;
+	const struct verdict *strictest = NULL;
+	policy_begin(&context, session->findings, session->finding_count);
 	for (size_t i = 0; i < session->recipient_count; i++) {
-		policy_judge(session->config, session->direction, session->findings, session->finding_count, (int)i,
-		             session->support_id, session->arena, &session->recipients[i].verdict);
+		struct recipient *recipient = &session->recipients[i];
+		struct verdict answered = recipient->verdict;
+		session_judge_recipient(session, i, recipient->refused ? FINDING_AT_RCPT : 0);
+		if (recipient->refused) {
+			recipient->verdict = answered;
+		}
+		if ((all || !recipient->refused) && (strictest == NULL || recipient->verdict.action > strictest->action)) {
+			strictest = &recipient->verdict;
+		}
 	}
-	policy_judge(session->config, session->direction, session->findings, session->finding_count, FINDING_ALL_RECIPIENTS,
-	             session->support_id, session->arena, &session->verdict);
+	if (strictest != NULL) {
+		session->verdict = *strictest;
+		return;
+	}
+	struct policy_recipient nobody = {.index = FINDING_ALL_RECIPIENTS};
+	policy_judge(&context, session->findings, session->finding_count, &nobody, 0, &session->verdict);
 }
 
 static const struct verdict *session_decide(struct session *session)
@@ -384,7 +415,7 @@ static const struct verdict *session_decide(struct session *session)
 		session_find(session, message_undecided, NULL, NULL);
 	}
 	session_judge(session);
-	session_tag(session);
+	tagging_apply(session);
 	session->elapsed_ns = clock_now() - start;
 	return &session->verdict;
 }

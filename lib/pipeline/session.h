@@ -32,7 +32,10 @@ struct edit {
 
 struct recipient {
 	struct address address;
-	struct verdict verdict; /* after session_end() */
+	struct config_scope scope; /* its domain's and its own block of the configuration */
+	enum policy_level allow;   /* the level of the allow entry that acts for it; POLICY_NONE */
+	bool refused;              /* at RCPT: the MTA does not take it */
+	struct verdict verdict;    /* after session_end(); when refused, at once */
 };
 
 /* A DKIM-Signature that the verdict adds. */
@@ -51,7 +54,9 @@ struct session {
 	struct lookups *lookups;
 
 	/* The connection. Strings are never NULL. */
-	struct ip client;         /* IP_UNKNOWN: explain without --client */
+	struct ip peer;           /* who is connected; IP_UNKNOWN: explain without --client */
+	struct ip client;         /* whose mail it is: the peer, or behind a trusted upstream relay who gave it the mail */
+	bool client_known;        /* false: the peer is an upstream relay, and its Received fields are not there yet */
 	const char *client_name;  /* verified by the MTA, "" or "[192.0.2.1]" when it has none */
 	char helo[SESSION_HELO_SIZE]; /* the last one */
 	unsigned helo_count;          /* how many there were */
@@ -69,6 +74,7 @@ struct session {
 	struct address mail_from;
 	struct recipient *recipients;
 	size_t recipient_count, recipient_capacity;
+	size_t refused_count; /* of these, at RCPT */
 	struct message *message;
 	enum message_status message_status; /* the first trouble, MESSAGE_OK so far */
 
@@ -102,7 +108,8 @@ struct session {
 	uint64_t deadline;                      /* monotonic, of the verdict; set at session_end() */
 	uint64_t wake_at;                       /* monotonic: a pending stage wants to be called by then, which sets it to
 	                                           0 when it is done; 0: none does */
-	struct verdict verdict;                 /* common verdict, after session_end() */
+	struct verdict verdict;                 /* common verdict, after session_end(): the strictest of all recipients that
+	                                           were not refused at RCPT */
 	uint64_t elapsed_ns;                    /* of session_end() */
 };
 
@@ -120,7 +127,11 @@ void session_tls(struct session *session, const char *version, const char *ciphe
 void session_mail(struct session *session, const char *path, const char *auth_user, const char *queue_id, uint64_t now);
 void session_smtputf8(struct session *session);                       /* MAIL had the parameter SMTPUTF8 */
 void session_queue_id(struct session *session, const char *queue_id); /* as soon as the MTA tells it; NULL: no news */
-enum session_rcpt_result { SESSION_RCPT_OK, SESSION_RCPT_TOO_MANY };
+enum session_rcpt_result {
+	SESSION_RCPT_OK,
+	SESSION_RCPT_TOO_MANY, /* it is not among the recipients */
+	SESSION_RCPT_REFUSED   /* the last of session->recipients has the verdict: tempfail or reject */
+};
 enum session_rcpt_result session_rcpt(struct session *session, const char *path);
 
 /* Trouble with the message (too large, disk full) is kept and becomes a finding at the end: the calls never fail. */
@@ -141,11 +152,14 @@ const struct verdict *session_end_envelope(struct session *session);
 
 /* For stages. The code must be a row of the calling stage's table; detail (for operators) and reply (the public reason,
  * instead of the code's own) may be NULL; both are escaped, bounded and copied. Findings beyond SESSION_MAX_FINDINGS are
- * dropped but for enforced ones, which take the place of one that is not. */
-void session_find(struct session *session, const struct finding_code *code, const char *detail, const char *reply);
+ * dropped but for enforced ones, which take the place of one that is not. The caller may set .recipient, .level and
+ * .enforced of what it returns, never NULL. A code with FINDING_AT_RCPT that is stated before DATA is judged at RCPT. */
+struct finding *session_find(struct session *session, const struct finding_code *code, const char *detail,
+                             const char *reply);
 /* False: the header edit is not made, as the mode of the stage keeps it from acting. */
 bool session_edit(struct session *session, const struct stage *stage, enum edit_kind kind, const char *name,
                   const char *value, size_t index);
+void session_edit_add(struct session *session, struct edit edit); /* for tagging.c: no stage's */
 const struct headers *session_headers(const struct session *session);
 const struct globals *session_globals(const struct session *session);
 

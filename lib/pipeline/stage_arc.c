@@ -12,14 +12,14 @@
 enum { ARC_FAIL, ARC_TEMPERROR, ARC_TOO_LONG, ARC_UNSEALED };
 
 static const struct finding_code codes[] = {
-	[ARC_FAIL] = {"arc.fail", {ACTION_IGNORE, 0}, false, "7.29", "ARC: the chain of the message is not valid",
+	[ARC_FAIL] = {"arc.fail", {ACTION_IGNORE, 0}, 0, "7.29", "ARC: the chain of the message is not valid",
                   "the ARC chain is broken, or a forwarder found it broken"},
-	[ARC_TEMPERROR] = {"arc.temperror", {ACTION_IGNORE, 0}, false, "7.29",
+	[ARC_TEMPERROR] = {"arc.temperror", {ACTION_IGNORE, 0}, 0, "7.29",
                        "ARC: a key could not be read, please try again later",
                        "DNS failed; where it decides about DMARC, dmarc.temperror judges"},
-	[ARC_TOO_LONG] = {"arc.too_long", {ACTION_IGNORE, 0}, false, "7.29", "ARC: the chain of the message is too long",
+	[ARC_TOO_LONG] = {"arc.too_long", {ACTION_IGNORE, 0}, 0, "7.29", "ARC: the chain of the message is too long",
                       "more than 50 ARC sets, or a field of more than 16384 bytes: not verified, the chain fails"},
-	[ARC_UNSEALED] = {"arc.unsealed", {ACTION_IGNORE, 0}, false, "7.5", "ARC: the message could not be sealed",
+	[ARC_UNSEALED] = {"arc.unsealed", {ACTION_IGNORE, 0}, 0, "7.5", "ARC: the message could not be sealed",
                       "seal is on, but there is no key that can be used, or the chain is full: it goes on without a seal"},
 	{.code = NULL},
 };

@@ -13,7 +13,7 @@ struct authres_settings {
 };
 
 static const struct finding_code codes[] = {
-	{"authres.forged", {ACTION_IGNORE, 0}, false, "7.1", "The message carries forged authentication results",
+	{"authres.forged", {ACTION_IGNORE, 0}, 0, "7.1", "The message carries forged authentication results",
 	 "the message came with Authentication-Results or Received-SPF in our name; they were removed"},
 	{.code = NULL},
 };

@@ -7,17 +7,17 @@
 enum { DKIM_FAIL, DKIM_POLICY, DKIM_PERMERROR, DKIM_TEMPERROR, DKIM_TOO_MANY };
 
 static const struct finding_code codes[] = {
-	[DKIM_FAIL] = {"dkim.fail", {ACTION_IGNORE, 0}, false, "7.20", "DKIM: no signature of the message is valid",
+	[DKIM_FAIL] = {"dkim.fail", {ACTION_IGNORE, 0}, 0, "7.20", "DKIM: no signature of the message is valid",
                    "a signature does not verify: the message was changed, or the signature is forged"},
-	[DKIM_POLICY] = {"dkim.policy", {ACTION_IGNORE, 0}, false, "7.21", "DKIM: no signature of the message is acceptable",
+	[DKIM_POLICY] = {"dkim.policy", {ACTION_IGNORE, 0}, 0, "7.21", "DKIM: no signature of the message is acceptable",
                      "a signature is not accepted: a short key, its time, or l= that leaves text unsigned"},
-	[DKIM_PERMERROR] = {"dkim.permerror", {ACTION_IGNORE, 0}, false, "7.21",
+	[DKIM_PERMERROR] = {"dkim.permerror", {ACTION_IGNORE, 0}, 0, "7.21",
                         "DKIM: no signature of the message is acceptable",
                         "a signature or its key record cannot be used"},
-	[DKIM_TEMPERROR] = {"dkim.temperror", {ACTION_IGNORE, 0}, false, "7.20",
+	[DKIM_TEMPERROR] = {"dkim.temperror", {ACTION_IGNORE, 0}, 0, "7.20",
                         "DKIM: a key could not be read, please try again later",
                         "DNS failed; where it decides about DMARC, dmarc.temperror judges"},
-	[DKIM_TOO_MANY] = {"dkim.too_many", {ACTION_IGNORE, 0}, false, "7.20", "DKIM: too many signatures",
+	[DKIM_TOO_MANY] = {"dkim.too_many", {ACTION_IGNORE, 0}, 0, "7.20", "DKIM: too many signatures",
                        "signatures beyond dkim.signatures_max were not looked at"},
 	{.code = NULL},
 };

@@ -9,9 +9,9 @@
 enum { INSPECT_FAILED, INSPECT_POISON };
 
 static const struct finding_code codes[] = {
-	{"inspect.failed", {ACTION_TEMPFAIL, 0}, true, "3.0", "The message could not be inspected, please try again later",
+	{"inspect.failed", {ACTION_TEMPFAIL, 0}, FINDING_ENFORCED, "3.0", "The message could not be inspected, please try again later",
 	 "no content worker gave an answer: all busy, crashed or hung on this message, or not running"},
-	{"content.poison", {ACTION_QUARANTINE, 0}, true, "7.0", "The message could not be inspected",
+	{"content.poison", {ACTION_QUARANTINE, 0}, FINDING_ENFORCED, "7.0", "The message could not be inspected",
 	 "content workers have crashed or hung twice on this very content: it is not given to another, and not inspected"},
 	{.code = NULL},
 };

@@ -5,13 +5,13 @@
 #include "lib/pipeline/stage_message.h"
 
 static const struct finding_code codes[] = {
-	{"message.too_large", {ACTION_REJECT, 0}, true, "3.4", "The message is too large",
+	{"message.too_large", {ACTION_REJECT, 0}, FINDING_ENFORCED, "3.4", "The message is too large",
 	 "larger than message_max: it was not inspected"},
-	{"message.no_space", {ACTION_TEMPFAIL, 0}, true, "3.1", "No room for the message, please try again later",
+	{"message.no_space", {ACTION_TEMPFAIL, 0}, FINDING_ENFORCED, "3.1", "No room for the message, please try again later",
 	 "spool folder full or not writable: the message was not inspected"},
-	{"message.header_limit", {ACTION_REJECT, 0}, false, "6.0", "The header of the message is too large",
+	{"message.header_limit", {ACTION_REJECT, 0}, 0, "6.0", "The header of the message is too large",
 	 "more than header_max bytes or header_count_max fields"},
-	{"message.undecided", {ACTION_TEMPFAIL, 0}, true, "3.0", "No verdict was reached, please try again later",
+	{"message.undecided", {ACTION_TEMPFAIL, 0}, FINDING_ENFORCED, "3.0", "No verdict was reached, please try again later",
 	 "a check did not come to an end"},
 	{.code = NULL},
 };

@@ -5,13 +5,13 @@
 enum { MIME_AMBIGUOUS, MIME_DEFECT, MIME_OPAQUE, MIME_LIMIT };
 
 static const struct finding_code codes[] = {
-	[MIME_AMBIGUOUS] = {"mime.ambiguous", {ACTION_TAG, 0}, false, "6.0", "The message can be read in more than one way",
+	[MIME_AMBIGUOUS] = {"mime.ambiguous", {ACTION_TAG, 0}, 0, "6.0", "The message can be read in more than one way",
                         "mail programs extract different files from it; every reading was looked at"},
-	[MIME_DEFECT] = {"mime.defect", {ACTION_IGNORE, 0}, false, "6.0", "The message is not well-formed",
+	[MIME_DEFECT] = {"mime.defect", {ACTION_IGNORE, 0}, 0, "6.0", "The message is not well-formed",
                      "broken MIME that all read the same way, as far as files go"},
-	[MIME_OPAQUE] = {"mime.opaque", {ACTION_IGNORE, 0}, false, "6.0", "The message has parts that cannot be looked into",
+	[MIME_OPAQUE] = {"mime.opaque", {ACTION_IGNORE, 0}, 0, "6.0", "The message has parts that cannot be looked into",
                      "a file that is elsewhere, in several messages, or in S/MIME that cannot be opened"},
-	[MIME_LIMIT] = {"mime.limit", {ACTION_QUARANTINE, 0}, true, "7.0", "The message could not be looked at completely",
+	[MIME_LIMIT] = {"mime.limit", {ACTION_QUARANTINE, 0}, FINDING_ENFORCED, "7.0", "The message could not be looked at completely",
                     "a limit of size, files, nesting or time was reached: not all that it carries was looked at"},
 	{.code = NULL},
 };

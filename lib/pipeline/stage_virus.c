@@ -12,24 +12,24 @@
 enum { VIRUS_FOUND, VIRUS_LIMIT, VIRUS_ERROR, VIRUS_NOT_SCANNED, VIRUS_NO_DATABASE, VIRUS_OUTDATED, VIRUS_IGNORED };
 
 static const struct finding_code codes[] = {
-	[VIRUS_FOUND] = {"virus.found", {ACTION_REJECT, 0}, true, "7.0", "The message contains malware",
+	[VIRUS_FOUND] = {"virus.found", {ACTION_REJECT, 0}, FINDING_ENFORCED, "7.0", "The message contains malware",
                      "ClamAV knows a signature of something in the message"},
-	[VIRUS_LIMIT] = {"virus.limit", {ACTION_QUARANTINE, 0}, true, "7.0", "The message could not be scanned completely",
+	[VIRUS_LIMIT] = {"virus.limit", {ACTION_QUARANTINE, 0}, FINDING_ENFORCED, "7.0", "The message could not be scanned completely",
                      "a limit of size, files, nesting or time was reached: not fully scanned"},
-	[VIRUS_ERROR] = {"virus.error", {ACTION_TEMPFAIL, 0}, true, "3.0",
+	[VIRUS_ERROR] = {"virus.error", {ACTION_TEMPFAIL, 0}, FINDING_ENFORCED, "3.0",
                      "The message could not be scanned, please try again later", "the scanner failed on the message"},
-	[VIRUS_NOT_SCANNED] = {"virus.not_scanned", {ACTION_TEMPFAIL, 0}, true, "3.0",
+	[VIRUS_NOT_SCANNED] = {"virus.not_scanned", {ACTION_TEMPFAIL, 0}, FINDING_ENFORCED, "3.0",
                            "The message could not be scanned, please try again later",
                            "no scanner has seen the message: its worker crashed or hung, clamd is away, or the self-test "
                            "fails"},
-	[VIRUS_NO_DATABASE] = {"virus.no_database", {ACTION_IGNORE, 0}, false, "3.0",
+	[VIRUS_NO_DATABASE] = {"virus.no_database", {ACTION_IGNORE, 0}, 0, "3.0",
                            "The message could not be scanned, please try again later",
                            "no official ClamAV database (.cvd, .cld) is loaded: run freshclam; ignored by default, "
                            "so that a new installation works, set tempfail to insist"},
-	[VIRUS_OUTDATED] = {"virus.outdated", {ACTION_IGNORE, 0}, false, "3.0",
+	[VIRUS_OUTDATED] = {"virus.outdated", {ACTION_IGNORE, 0}, 0, "3.0",
                         "The message could not be scanned, please try again later",
                         "the official ClamAV database is older than virus.max_age: does freshclam run?"},
-	[VIRUS_IGNORED] = {"virus.ignored", {ACTION_IGNORE, 0}, false, "7.0", "The message contains unwanted content",
+	[VIRUS_IGNORED] = {"virus.ignored", {ACTION_IGNORE, 0}, 0, "7.0", "The message contains unwanted content",
                        "a signature that virus.ignore names has matched, and no other"},
 	{.code = NULL},
 };

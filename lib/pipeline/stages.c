@@ -2,7 +2,9 @@
 
 #include "lib/pipeline/session.h"
 #include "lib/pipeline/stage_list.h"
+#include "lib/pipeline/tagging.h"
 #include "lib/policy/globals.h"
+#include "lib/policy/scores.h"
 
 const struct stage *const stages[] = {
 	&stage_message, &stage_spf,  &stage_dkim,       &stage_arc,   &stage_inspect, &stage_dmarc,
@@ -27,6 +29,8 @@ static const struct section *const sections[] = {
 	[SECTION_GLOBALS] = &globals_section,
 	[SECTION_DNS] = &dns_section,
 	[SECTION_CONTENT] = &content_section,
+	[SECTION_SCORES] = &scores_section,
+	[SECTION_HEADERS] = &tagging_section,
 	&stage_message.section,
 	&stage_spf.section,
 	&stage_dkim.section,

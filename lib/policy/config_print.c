@@ -27,6 +27,7 @@ static void print_value(const struct option_row *row, const char *const *texts, 
 	case OPTION_DURATION:
 	case OPTION_SIZE:
 	case OPTION_MODE:
+	case OPTION_REAL:
 	case OPTION_WORD:
 		fputs(texts[0], out);
 		return;
@@ -53,12 +54,15 @@ static void print_line(const char *indent, const struct option_row *row, const s
 	fputs(value->line == 0 ? " # default\n" : "\n", out);
 }
 
-static void print_action(const struct finding_code *code, struct action action, bool given, FILE *out)
+static void print_action(const struct finding_code *code, struct config_rule rule, bool given, FILE *out)
 {
-	if (action.kind == ACTION_SCORE) {
-		fprintf(out, "    %s = \"score %g\"", code->code, action.score);
+	bool enforced = rule.enforced && (code->traits & FINDING_ENFORCED) == 0;
+	if (rule.action.kind == ACTION_SCORE) {
+		fprintf(out, "    %s = \"score %g\"", code->code, rule.action.score);
 	} else {
-		fprintf(out, "    %s = %s", code->code, action_kind_name(action.kind));
+		const char *quote = enforced ? "\"" : "";
+		fprintf(out, "    %s = %s%s%s%s", code->code, quote, action_kind_name(rule.action.kind),
+		        enforced ? " enforced" : "", quote);
 	}
 	fputs(given ? "\n" : " # default\n", out);
 }
@@ -89,8 +93,24 @@ static void print_actions(const struct config *config, enum direction direction,
 		for (size_t k = 0; k < part->code_count; k++) {
 			bool given = part->action_lines[direction][k] != 0 ||
 			             (direction == DIRECTION_OUTBOUND && part->action_lines[DIRECTION_INBOUND][k] != 0);
-			print_action(&part->section->codes[k], part->actions[direction][k], given, out);
+			print_action(&part->section->codes[k], part->rules[direction][k], given, out);
 		}
+	}
+	fputs("}\n", out);
+}
+
+static void print_block(const char *kind, const struct config_block *block, FILE *out)
+{
+	fprintf(out, "\n%s ", kind);
+	print_text(block->title, out);
+	fputs(" {\n", out);
+	for (size_t i = 0; i < BLOCK_SCORES; i++) {
+		if (block->has_score[i]) {
+			fprintf(out, "    %s = %g\n", config_block_score_names[i], block->scores[i]);
+		}
+	}
+	for (size_t i = 0; i < block->count; i++) {
+		print_action(block->rules[i].code, block->rules[i].rule, true, out);
 	}
 	fputs("}\n", out);
 }
@@ -104,6 +124,11 @@ void config_print(const struct config *config, FILE *out)
 	print_actions(config, DIRECTION_INBOUND, out);
 	fputc('\n', out);
 	print_actions(config, DIRECTION_OUTBOUND, out);
+	for (size_t kind = 0; kind < BLOCK_KINDS; kind++) {
+		for (size_t i = 0; i < config->blocks[kind].count; i++) {
+			print_block(config_block_names[kind], &config->blocks[kind].items[i], out);
+		}
+	}
 }
 
 static void sample_row(const char *indent, const struct option_row *row, struct arena *arena, FILE *out)
@@ -142,16 +167,27 @@ static void sample_actions(const struct section *const *sections, size_t count, 
 {
 	fprintf(out, "\n# What is done about each finding: %s.\n", action_expected);
 	fputs(
+	    "# All but a score also with a word behind, as in \"reject enforced\": then no allow entry, score or block can lift it.\n"
 	    "# The strictest action of all findings of a message counts. outbound { } takes the same names for mail from\n"
 	    "# authenticated users and own networks; what it does not name is as in policy { }.\npolicy {\n",
 	    out);
 	for (size_t i = 0; i < count; i++) {
 		for (const struct finding_code *code = sections[i]->codes; code != NULL && code->code != NULL; code++) {
-			fprintf(out, "    # %s%s\n", code->help, code->enforced ? " (enforced: no user can lift it)" : "");
+			fprintf(out, "    # %s%s\n", code->help, (code->traits & FINDING_ENFORCED) != 0 ? " (enforced: no user can lift it)" : "");
 			fprintf(out, "    #%s = %s\n", code->code, action_kind_name(code->fallback.kind));
 		}
 	}
-	fputs("}\n", out);
+	fputs("}\n"
+	      "\n# Other actions for the mail of some recipients: a recipient's block comes before his domain's, and that before policy { };\n"
+	      "# what is enforced (by nature, or by \"reject enforced\") cannot be changed by what is more specific.\n"
+	      "#domain \"example.org\" {\n"
+	      "#    score_tag = 3\n"
+	      "#    attachment.macro = \"reject enforced\"\n"
+	      "#}\n"
+	      "#user \"bob@example.org\" {\n"
+	      "#    spf.fail = tag\n"
+	      "#}\n",
+	      out);
 }
 
 void config_print_sample(const struct section *const *sections, size_t count, FILE *out)

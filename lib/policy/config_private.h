@@ -1,4 +1,4 @@
-/* config_private: the snapshot's inside, for config.c and config_print.c. */
+/* config_private: the snapshot's inside, for the files config*.c. */
 #ifndef MAILREEVE_POLICY_CONFIG_PRIVATE_H
 #define MAILREEVE_POLICY_CONFIG_PRIVATE_H
 
@@ -22,8 +22,29 @@ struct config_part {
 	struct config_value *values; /* one for each row */
 	enum stage_mode mode;
 	int mode_line;
-	struct action *actions[DIRECTION_COUNT]; /* one for each code */
+	struct config_rule *rules[DIRECTION_COUNT]; /* one for each code */
 	int *action_lines[DIRECTION_COUNT];
+};
+
+/* A block domain "..." { } or recipient "..." { }. */
+struct block_rule {
+	const struct finding_code *code;
+	struct config_rule rule;
+};
+enum block_kind { BLOCK_DOMAIN, BLOCK_USER, BLOCK_KINDS };
+enum block_score { BLOCK_SCORE_TAG, BLOCK_SCORE_QUARANTINE, BLOCK_SCORE_REJECT, BLOCK_SCORES };
+struct config_block {
+	const char *title; /* as written */
+	const char *name;  /* canonical: "example.org", ".example.org", "bob@example.org" */
+	int line;
+	struct block_rule *rules;
+	size_t count, capacity;
+	double scores[BLOCK_SCORES];
+	bool has_score[BLOCK_SCORES];
+};
+struct config_blocks {
+	struct config_block *items; /* by name, once they are all read */
+	size_t count, capacity;
 };
 
 struct config {
@@ -33,7 +54,23 @@ struct config {
 	size_t count;
 	struct config_part *parts;
 	int policy_line, outbound_line;
+	struct config_blocks blocks[BLOCK_KINDS];
 };
+
+extern const char *const config_block_names[BLOCK_KINDS];         /* "domain", "recipient" */
+extern const char *const config_block_score_names[BLOCK_SCORES]; /* "score_tag" ... */
+
+/* The block that is being read: the last one of its kind, or a new one when its title is another. */
+struct config_block *config_block_open(struct config *config, enum block_kind kind, const char *title, int line);
+void config_block_add(struct config *config, struct config_block *block, const struct finding_code *code,
+                      struct config_rule rule);
+/* Gives it its name. NULL, or what was expected of its title. */
+const char *config_block_name(struct config *config, enum block_kind kind, struct config_block *block);
+/* Sorts them. NULL, or one whose name another has too. */
+const struct config_block *config_blocks_close(struct config_blocks *blocks);
+
+/* A snapshot of all defaults, with one reference. */
+struct config *config_open(const struct section *const *sections, size_t count);
 
 /* The row of the option `mode` that every stage has. */
 struct option_row config_mode_row(const struct section *section);

@@ -60,6 +60,8 @@ static const struct option_row globals_options[] = {
         "a verdict by then, counted from end of message; less than the MTA's own timeout"),
 	ROW(globals, sessions_max, OPTION_UINT, "5000", 1, 100000, "connections at a time; more are told to come later"),
 	ROW(globals, recipients_max, OPTION_UINT, "10000", 1, 1000000, "recipients of a message; more are told to come later"),
+	ROW(globals, recipient_delimiter, OPTION_STRING, "+", 0, 4,
+        "characters that begin the detail of a local part: bob+lists@example.org is bob@example.org's; empty: none"),
 	ROW(globals, drain_time, OPTION_DURATION, "60s", 0, HOUR, "how long SIGTERM waits for running transactions"),
 	WORD_ROW(globals, log_target, "auto", log_targets, "where the log goes; auto: syslog, or stderr in the foreground"),
 	WORD_ROW(globals, log_level, "info", log_levels, "what is logged"),

@@ -27,6 +27,7 @@ struct globals {
 	uint64_t message_deadline; /* 120s: a verdict by then, counted from end of message */
 	uint64_t sessions_max;    /* 5000: more are answered 451 at connect */
 	uint64_t recipients_max;  /* 10000: of one message; more are answered 452 */
+	const char *recipient_delimiter; /* "+": bob+lists@example.org is bob@example.org's */
 	uint64_t drain_time;      /* 60s: how long SIGTERM waits for running transactions */
 	int log_target;           /* enum globals_log */
 	int log_level;            /* enum log_level */

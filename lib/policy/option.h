@@ -21,6 +21,7 @@ enum option_type {
 	OPTION_STRINGS,  /* {"a", "b"}                      const char *const *, NULL-ended */
 	OPTION_NETWORKS, /* {"192.0.2.0/24", "::1"}         struct option_networks */
 	OPTION_DOMAINS,  /* {"example.org"}                 const char *const *, NULL-ended: domains, canonical (mail/domain.h) */
+	OPTION_REAL,     /* 2.5                             double, min..max, three decimals at most */
 	OPTION_WORD      /* one of words[]                  int: its value */
 };
 

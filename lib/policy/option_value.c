@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { STRING_MAX = 4096, SCORE_MAX = 1000 };
+enum { STRING_MAX = 4096, SCORE_MAX = 1000, ACTION_MAX = 64 };
 
 struct unit {
 	const char *suffix;
@@ -151,6 +151,23 @@ static bool parse_domains(struct arena *arena, const char *const *values, size_t
 	return true;
 }
 
+/* Up to three decimals, so that "%g" prints what reads back to the same. */
+static bool parse_score(const char *text, double *score_r)
+{
+	static const char digits[] = "0123456789";
+	const char *whole = text + (*text == '-' || *text == '+');
+	const char *point = whole + strspn(whole, digits);
+	size_t decimals = *point == '.' ? strspn(point + 1, digits) : 0;
+	const char *end = *point == '.' ? point + 1 + decimals : point;
+	*score_r = strtod(text, NULL);
+	return point > whole && decimals <= 3 && *end == '\0' && fabs(*score_r) <= SCORE_MAX;
+}
+
+static bool parse_real(const struct option_row *row, const char *text, double *value_r)
+{
+	return parse_score(text, value_r) && *value_r >= (double)row->min && *value_r <= (double)row->max;
+}
+
 bool option_parse(const struct option_row *row, struct arena *arena, const char *const *values, size_t count,
                   void *settings)
 {
@@ -174,6 +191,8 @@ bool option_parse(const struct option_row *row, struct arena *arena, const char 
 		return parse_networks(arena, values, count, member);
 	case OPTION_DOMAINS:
 		return parse_domains(arena, values, count, member);
+	case OPTION_REAL:
+		return parse_real(row, values[0], member);
 	case OPTION_WORD:
 		return parse_word(row, values[0], member);
 	}
@@ -237,6 +256,8 @@ const char *option_limits(const struct option_row *row, struct arena *arena)
 	case OPTION_MODE:
 		return arena_printf(arena, "%s to %s", format_number(row, arena, row->min),
 		                    format_number(row, arena, row->max));
+	case OPTION_REAL:
+		return arena_printf(arena, "%llu to %llu", (unsigned long long)row->min, (unsigned long long)row->max);
 	case OPTION_WORD:
 		strbuf_init(&text, arena);
 		for (const struct option_word *word = row->words; word->word != NULL; word++) {
@@ -276,6 +297,8 @@ const char *option_expected(const struct option_row *row, struct arena *arena)
 		return "a list of networks such as {\"192.0.2.0/24\", \"2001:db8::/32\"}, no bits set behind the prefix";
 	case OPTION_DOMAINS:
 		return "a list of domain names such as {\"example.org\", \"example.net\"}";
+	case OPTION_REAL:
+		return arena_printf(arena, "a number with three decimals at most, %s, such as %s", limits, row->fallback);
 	case OPTION_WORD:
 		return limits;
 	}
@@ -284,19 +307,7 @@ const char *option_expected(const struct option_row *row, struct arena *arena)
 
 const char action_expected[] = "ignore, \"score N\", tag, quarantine, tempfail, discard or reject";
 
-/* Up to three decimals, so that "%g" prints what reads back to the same. */
-static bool parse_score(const char *text, double *score_r)
-{
-	static const char digits[] = "0123456789";
-	const char *whole = text + (*text == '-' || *text == '+');
-	const char *point = whole + strspn(whole, digits);
-	size_t decimals = *point == '.' ? strspn(point + 1, digits) : 0;
-	const char *end = *point == '.' ? point + 1 + decimals : point;
-	*score_r = strtod(text, NULL);
-	return point > whole && decimals <= 3 && *end == '\0' && fabs(*score_r) <= SCORE_MAX;
-}
-
-bool action_parse(const char *text, struct action *action_r)
+static bool action_parse_kind(const char *text, struct action *action_r)
 {
 	static const enum action_kind kinds[] = {ACTION_IGNORE,   ACTION_TAG,     ACTION_QUARANTINE,
 	                                         ACTION_TEMPFAIL, ACTION_DISCARD, ACTION_REJECT};
@@ -310,4 +321,23 @@ bool action_parse(const char *text, struct action *action_r)
 	action_r->kind = ACTION_SCORE;
 	return slice_starts_nocase(slice_from(text), SLICE_LITERAL("score ")) &&
 	       parse_score(text + strlen("score "), &action_r->score);
+}
+
+/* "reject enforced": the last word is ours. */
+bool action_parse(const char *text, struct action *action_r, bool *enforced_r)
+{
+	static const char word[] = " enforced";
+	char action[ACTION_MAX];
+	struct slice slice = slice_from(text);
+	size_t n = strlen(word);
+	*enforced_r = slice.len > n && slice_equal_nocase((struct slice){slice.data + slice.len - n, n}, slice_from(word));
+	if (*enforced_r) {
+		slice = slice_trim((struct slice){slice.data, slice.len - n});
+	}
+	if (slice.len >= sizeof action) {
+		return false;
+	}
+	memcpy(action, slice.data, slice.len);
+	action[slice.len] = '\0';
+	return action_parse_kind(action, action_r) && !(*enforced_r && action_r->kind == ACTION_SCORE);
 }

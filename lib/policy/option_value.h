@@ -20,8 +20,8 @@ const char *option_limits(const struct option_row *row, struct arena *arena);
 
 bool option_is_list(const struct option_row *row);
 
-/* "ignore", "score 1.5", "tag" ... */
-bool action_parse(const char *text, struct action *action_r);
+/* "ignore", "score 1.5", "tag", "reject enforced" ... */
+bool action_parse(const char *text, struct action *action_r, bool *enforced_r);
 extern const char action_expected[];
 
 #endif

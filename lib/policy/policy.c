@@ -2,10 +2,9 @@
 
 #include <string.h>
 
-enum action_kind policy_effective(const struct config *config, enum direction direction,
-                                  const struct finding_code *code)
+static enum action_kind policy_under_mode(const struct config *config, const struct finding_code *code,
+                                          enum action_kind kind)
 {
-	enum action_kind kind = config_action(config, direction, code).kind;
 	switch (config_mode(config, config_section_of(config, code))) {
 	case MODE_OFF:
 	case MODE_OBSERVE:
@@ -16,6 +15,12 @@ enum action_kind policy_effective(const struct config *config, enum direction di
 		break;
 	}
 	return kind;
+}
+
+enum action_kind policy_effective(const struct config *config, enum direction direction,
+                                  const struct finding_code *code)
+{
+	return policy_under_mode(config, code, config_action(config, direction, code).kind);
 }
 
 static enum verdict_action policy_verdict_action(enum action_kind kind)
@@ -55,28 +60,58 @@ static void policy_reply(const char *support_id, struct arena *arena, struct ver
 	verdict->text = arena_printf(arena, "%s (support id %s)", text, support_id);
 }
 
-void policy_judge(const struct config *config, enum direction direction, struct finding *const *findings, size_t count,
-                  int recipient, const char *support_id, struct arena *arena, struct verdict *verdict_r)
+void policy_begin(const struct policy_context *context, struct finding *const *findings, size_t count)
 {
-	enum action_kind strictest = ACTION_IGNORE;
-	*verdict_r = (struct verdict){.action = VERDICT_ACCEPT};
 	for (size_t i = 0; i < count; i++) {
-		struct finding *finding = findings[i];
-		if (recipient != FINDING_ALL_RECIPIENTS && finding->recipient != FINDING_ALL_RECIPIENTS &&
-		    finding->recipient != recipient) {
-			continue;
-		}
-		finding->action = config_action(config, direction, finding->code);
-		enum action_kind kind = finding->effective = policy_effective(config, direction, finding->code);
-		if (kind == ACTION_SCORE) {
-			verdict_r->score += finding->action.score;
-		} else if (kind > strictest) {
-			strictest = kind;
-			verdict_r->reason = finding;
-		}
+		findings[i]->action = config_action(context->config, context->direction, findings[i]->code);
+		findings[i]->effective = ACTION_IGNORE;
+		findings[i]->lifted = false;
 	}
-	verdict_r->action = policy_verdict_action(strictest);
-	switch (verdict_r->action) {
+}
+
+static bool policy_concerns(const struct finding *finding, const struct policy_recipient *recipient, unsigned traits)
+{
+	return (finding->code->traits & traits) == traits &&
+	       (finding->recipient == FINDING_ALL_RECIPIENTS || finding->recipient == recipient->index);
+}
+
+/* What the finding comes to for the recipient, and its points. */
+static enum action_kind policy_weigh(const struct policy_context *context, struct finding *finding,
+                                     const struct policy_recipient *recipient, double *score_r)
+{
+	struct config_rule rule =
+	    config_rule(context->config, context->direction, finding->code, context->direction == DIRECTION_INBOUND ? &recipient->scope : NULL);
+	enum action_kind kind = policy_under_mode(context->config, finding->code, rule.action.kind);
+	bool enforced = rule.enforced || finding->enforced;
+	*score_r = rule.action.score;
+	if (!enforced && recipient->allow != POLICY_NONE && finding->level <= recipient->allow) {
+		finding->lifted = finding->lifted || kind != ACTION_IGNORE;
+		kind = ACTION_IGNORE;
+	}
+	if (kind >= finding->effective) {
+		finding->action = rule.action;
+		finding->effective = kind;
+	}
+	return kind;
+}
+
+static enum action_kind policy_by_score(const struct policy_context *context, const struct policy_recipient *recipient,
+                                        double score)
+{
+	struct scores scores = config_scores(&recipient->scope, context->scores);
+	if (scores.reject > 0 && score >= scores.reject) {
+		return ACTION_REJECT;
+	}
+	if (scores.quarantine > 0 && score >= scores.quarantine) {
+		return ACTION_QUARANTINE;
+	}
+	return scores.tag > 0 && score >= scores.tag ? ACTION_TAG : ACTION_IGNORE;
+}
+
+static void policy_set_action(const struct policy_context *context, enum action_kind strictest, struct verdict *verdict)
+{
+	verdict->action = policy_verdict_action(strictest);
+	switch (verdict->action) {
 	case VERDICT_ACCEPT:
 	case VERDICT_TAG:
 	case VERDICT_DISCARD:
@@ -84,7 +119,40 @@ void policy_judge(const struct config *config, enum direction direction, struct 
 	case VERDICT_QUARANTINE:
 	case VERDICT_TEMPFAIL:
 	case VERDICT_REJECT:
-		policy_reply(support_id, arena, verdict_r);
+		policy_reply(context->support_id, context->arena, verdict);
 		break;
 	}
+}
+
+void policy_judge(const struct policy_context *context, struct finding *const *findings, size_t count,
+                  const struct policy_recipient *recipient, unsigned traits, struct verdict *verdict_r)
+{
+	enum action_kind strictest = ACTION_IGNORE;
+	const struct finding *heaviest = NULL;
+	double most = 0;
+	*verdict_r = (struct verdict){.action = VERDICT_ACCEPT};
+	for (size_t i = 0; i < count; i++) {
+		double score;
+		if (!policy_concerns(findings[i], recipient, traits)) {
+			continue;
+		}
+		enum action_kind kind = policy_weigh(context, findings[i], recipient, &score);
+		if (kind == ACTION_SCORE) {
+			verdict_r->score += score;
+			if (score > most) {
+				most = score;
+				heaviest = findings[i];
+			}
+		} else if (kind > strictest) {
+			strictest = kind;
+			verdict_r->reason = findings[i];
+		}
+	}
+	enum action_kind by_score = policy_by_score(context, recipient, verdict_r->score);
+	if (heaviest != NULL && by_score > strictest) {
+		strictest = by_score;
+		verdict_r->reason = heaviest;
+		verdict_r->by_score = true;
+	}
+	policy_set_action(context, strictest, verdict_r);
 }

@@ -15,7 +15,8 @@ enum verdict_action {
 
 struct verdict {
 	enum verdict_action action;
-	const struct finding *reason; /* the finding that decided; NULL on accept */
+	const struct finding *reason; /* the finding that decided; NULL on accept. by_score: the one with most points */
+	bool by_score;                /* the sum decided, not one finding */
 	double score;                 /* sum of ACTION_SCORE findings */
 	/* For tempfail and reject, and as the reason of a quarantine: */
 	unsigned code;        /* 451, 550 ... */

@@ -272,6 +272,13 @@ static const struct action_case actions[] = {
     {"score 9999999999999999999999999999999", false, ACTION_SCORE, 0},
     {"rejec", false, ACTION_IGNORE, 0},
     {"reject ", false, ACTION_IGNORE, 0},
+    {"reject enforced", true, ACTION_REJECT, 0},
+    {"tag   Enforced", true, ACTION_TAG, 0},
+    {"enforced", false, ACTION_IGNORE, 0},
+    {" enforced", false, ACTION_IGNORE, 0},
+    {"rejectenforced", false, ACTION_IGNORE, 0},
+    {"score 5 enforced", false, ACTION_SCORE, 0},
+    {"reject enforced enforced", false, ACTION_IGNORE, 0},
     {"", false, ACTION_IGNORE, 0},
 };
 
@@ -281,11 +288,14 @@ static void test_actions(void)
 		const struct action_case *t = &actions[i];
 		struct action action;
 		char *copy = strdup(t->text);
-		bool good = action_parse(copy, &action);
+		bool enforced;
+		bool good = action_parse(copy, &action, &enforced);
 		free(copy);
 		/* In thousandths: the scores here have no more. */
 		bool same = good && action.kind == t->kind && (long)(action.score * 1000) == (long)(t->score * 1000);
-		ok(good == t->good && (!good || same), "action \"%s\" is %s", t->text, t->good ? "taken" : "refused");
+		bool word = strstr(t->text, "nforced") != NULL;
+		ok(good == t->good && (!good || (same && enforced == word)), "action \"%s\" is %s", t->text,
+		   t->good ? "taken" : "refused");
 	}
 }
 
