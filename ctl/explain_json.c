@@ -152,9 +152,22 @@ static json_t *json_findings(struct session *session)
 		put(object, "detail", json_text(session, finding->detail));
 		put(object, "action", json_string(action_kind_name(finding->effective)));
 		put(object, "configured", json_string(action_kind_name(finding->action.kind)));
+		put(object, "lifted", json_boolean(finding->lifted));
+		put(object, "rcpt", finding->recipient == FINDING_ALL_RECIPIENTS
+		                        ? json_null()
+		                        : json_text(session, session->recipients[finding->recipient].address.text));
 		json_array_append_new(array, object);
 	}
 	return array;
+}
+
+static json_t *json_reply(struct session *session, const struct verdict *verdict)
+{
+	if (verdict->action != VERDICT_REJECT && verdict->action != VERDICT_TEMPFAIL) {
+		return json_null();
+	}
+	return json_text(session,
+	                 arena_printf(session->arena, "%u %s %s", verdict->code, verdict->enhanced, verdict->text));
 }
 
 static json_t *json_recipients(struct session *session)
@@ -165,6 +178,11 @@ static json_t *json_recipients(struct session *session)
 		json_t *object = json_object();
 		put(object, "rcpt", json_text(session, recipient->address.text));
 		put(object, "action", json_string(verdict_action_name(recipient->verdict.action)));
+		put(object, "reply", json_reply(session, &recipient->verdict));
+		put(object, "at_rcpt", json_boolean(recipient->refused));
+		put(object, "score", json_real(recipient->verdict.score));
+		put(object, "reason", recipient->verdict.reason == NULL ? json_null()
+		                                                        : json_string(recipient->verdict.reason->code->code));
 		json_array_append_new(array, object);
 	}
 	return array;
@@ -183,16 +201,6 @@ static json_t *json_edits(struct session *session)
 		json_array_append_new(array, object);
 	}
 	return array;
-}
-
-static json_t *json_reply(struct session *session)
-{
-	const struct verdict *verdict = &session->verdict;
-	if (verdict->action != VERDICT_REJECT && verdict->action != VERDICT_TEMPFAIL) {
-		return json_null();
-	}
-	return json_text(session,
-	                 arena_printf(session->arena, "%u %s %s", verdict->code, verdict->enhanced, verdict->text));
 }
 
 /* null: no scan was asked for. */
@@ -216,7 +224,7 @@ void explain_json(struct session *session, const char *file, FILE *out)
 	bool infected = session->inspection.virus == INSPECT_VIRUS_FOUND;
 	put(object, "file", json_text(session, file));
 	put(object, "action", json_string(verdict_action_name(session->verdict.action)));
-	put(object, "reply", json_reply(session));
+	put(object, "reply", json_reply(session, &session->verdict));
 	put(object, "direction", json_string(direction_name(session->direction)));
 	put(object, "spf", json_spf(session, &session->spf));
 	put(object, "spf_helo", json_spf(session, &session->spf_helo));

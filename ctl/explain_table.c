@@ -242,6 +242,13 @@ static void print_finding(struct session *session, const struct finding *finding
 	if (finding->effective != finding->action.kind) {
 		action = arena_printf(session->arena, "%s (would %s)", action, action_kind_name(finding->action.kind));
 	}
+	if (finding->lifted) {
+		action = arena_printf(session->arena, "%s, lifted", action);
+	}
+	if (finding->recipient != FINDING_ALL_RECIPIENTS) {
+		action = arena_printf(session->arena, "%s for <%s>", action,
+		                      safe(session, session->recipients[finding->recipient].address.text));
+	}
 	const char *line = arena_printf(session->arena, "%s -> %s%s%s", finding->code->code, action,
 	                                finding->detail[0] == '\0' ? "" : ": ", finding->detail);
 	fprintf(out, "%*s", FOUND_COLUMN, "* ");
@@ -308,18 +315,43 @@ static void print_edit(struct session *session, const struct edit *edit, FILE *o
 	}
 }
 
+static const char *const verdict_words[] = {
+	[VERDICT_ACCEPT] = "ACCEPT",     [VERDICT_TAG] = "TAG",         [VERDICT_QUARANTINE] = "QUARANTINE",
+	[VERDICT_TEMPFAIL] = "TEMPFAIL", [VERDICT_DISCARD] = "DISCARD", [VERDICT_REJECT] = "REJECT",
+};
+
+static const char *verdict_reason(struct session *session, const struct verdict *verdict)
+{
+	if (verdict->reason == NULL) {
+		return "";
+	}
+	if (verdict->by_score) {
+		return arena_printf(session->arena, " with %g points, most of them for %s", verdict->score,
+		                    verdict->reason->code->code);
+	}
+	return arena_printf(session->arena, " because of %s", verdict->reason->code->code);
+}
+
+/* Those with another verdict than all in common. */
+static void print_recipients(struct session *session, FILE *out)
+{
+	for (size_t i = 0; i < session->recipient_count; i++) {
+		const struct recipient *recipient = &session->recipients[i];
+		if (recipient->refused || recipient->verdict.action != session->verdict.action ||
+		    recipient->verdict.reason != session->verdict.reason) {
+			fprintf(out, "  <%s>: %s%s%s\n", safe(session, recipient->address.text),
+			        verdict_words[recipient->verdict.action], verdict_reason(session, &recipient->verdict),
+			        recipient->refused ? ", at RCPT" : "");
+		}
+	}
+}
+
 static void print_verdict(struct session *session, FILE *out)
 {
-	static const char *const words[] = {
-		[VERDICT_ACCEPT] = "ACCEPT",     [VERDICT_TAG] = "TAG",         [VERDICT_QUARANTINE] = "QUARANTINE",
-		[VERDICT_TEMPFAIL] = "TEMPFAIL", [VERDICT_DISCARD] = "DISCARD", [VERDICT_REJECT] = "REJECT",
-	};
 	const struct verdict *verdict = &session->verdict;
-	fprintf(out, "\n  verdict: %s", words[verdict->action]);
-	if (verdict->reason != NULL) {
-		fprintf(out, " because of %s", verdict->reason->code->code);
-	}
-	fprintf(out, ", after %.1f ms\n", (double)session->elapsed_ns / 1e6);
+	fprintf(out, "\n  verdict: %s%s, after %.1f ms\n", verdict_words[verdict->action],
+	        verdict_reason(session, verdict), (double)session->elapsed_ns / 1e6);
+	print_recipients(session, out);
 	if (verdict->action == VERDICT_REJECT || verdict->action == VERDICT_TEMPFAIL) {
 		fprintf(out, "  reply:   ");
 		explain_wrap(out, arena_printf(session->arena, "%u %s %s", verdict->code, verdict->enhanced, verdict->text), 11,

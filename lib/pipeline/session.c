@@ -242,8 +242,12 @@ static enum session_rcpt_result session_rcpt_judge(struct session *session, size
 	session_judge_recipient(session, index, FINDING_AT_RCPT);
 	recipient->refused =
 	    recipient->verdict.action == VERDICT_TEMPFAIL || recipient->verdict.action == VERDICT_REJECT;
-	session->refused_count += recipient->refused;
-	return recipient->refused ? SESSION_RCPT_REFUSED : SESSION_RCPT_OK;
+	if (!recipient->refused) {
+		return SESSION_RCPT_OK;
+	}
+	session->refused_count++;
+	verdict_line_log_rcpt(session, recipient);
+	return SESSION_RCPT_REFUSED;
 }
 
 enum session_rcpt_result session_rcpt(struct session *session, const char *path)

@@ -62,25 +62,52 @@ static const char *virus_text(const struct inspect_reply *reply)
 	return NULL;
 }
 
+/* Who sends, from where: the same in both lines. */
+static void line_begin(struct session *session, struct strbuf *line, const struct verdict *verdict)
+{
+	char client[IP_TEXT_SIZE];
+	ip_format(&session->client, client);
+	strbuf_init(line, session->arena);
+	const char *queue_id = session->queue_id[0] == '\0' ? "NOQUEUE" : session->queue_id;
+	strbuf_printf(line, "%s: verdict=%s id=%s direction=%s client=%s",
+	              text_escape(session->arena, slice_from(queue_id), " :", false, 64),
+	              verdict_action_name(verdict->action), session->support_id, direction_name(session->direction), client);
+	line_text(session, line, "name", session->client_name);
+	line_text(session, line, "helo", session->helo);
+	if (session->auth_user[0] != '\0') {
+		line_text(session, line, "auth", session->auth_user);
+	}
+	line_text(session, line, "from", arena_printf(session->arena, "<%s>", session->mail_from.text));
+}
+
+static void line_recipient(struct session *session, struct strbuf *line, const struct recipient *recipient)
+{
+	line_text(session, line, "rcpt", arena_printf(session->arena, "<%s>", recipient->address.text));
+}
+
+static void line_reason(struct session *session, struct strbuf *line, const struct verdict *verdict)
+{
+	if (verdict->score < 0 || verdict->score > 0) {
+		strbuf_printf(line, " score=%g", verdict->score);
+	}
+	if (verdict->reason != NULL) {
+		line_text(session, line, "reason", verdict->reason->code->code);
+		line_text(session, line, "detail", verdict->reason->detail);
+	}
+	if (verdict->text != NULL) {
+		line_text(session, line, "reply", arena_printf(session->arena, "%u %s", verdict->code, verdict->enhanced));
+	}
+}
+
 const char *verdict_line(struct session *session)
 {
 	struct strbuf line;
-	char client[IP_TEXT_SIZE];
-	ip_format(&session->client, client);
-	strbuf_init(&line, session->arena);
-	const char *queue_id = session->queue_id[0] == '\0' ? "NOQUEUE" : session->queue_id;
-	strbuf_printf(&line, "%s: verdict=%s id=%s direction=%s client=%s",
-	              text_escape(session->arena, slice_from(queue_id), " :", false, 64),
-	              verdict_action_name(session->verdict.action), session->support_id, direction_name(session->direction),
-	              client);
-	line_text(session, &line, "name", session->client_name);
-	line_text(session, &line, "helo", session->helo);
-	if (session->auth_user[0] != '\0') {
-		line_text(session, &line, "auth", session->auth_user);
-	}
-	line_text(session, &line, "from", arena_printf(session->arena, "<%s>", session->mail_from.text));
+	line_begin(session, &line, &session->verdict);
 	if (session->recipient_count > 0) {
-		line_text(session, &line, "rcpt", arena_printf(session->arena, "<%s>", session->recipients[0].address.text));
+		line_recipient(session, &line, &session->recipients[0]);
+	}
+	if (session->refused_count > 0) {
+		strbuf_printf(&line, " refused=%zu", session->refused_count);
 	}
 	strbuf_printf(&line, " nrcpt=%zu size=%llu", session->recipient_count,
 	              session->message == NULL ? 0ULL : (unsigned long long)message_size(session->message));
@@ -109,14 +136,7 @@ const char *verdict_line(struct session *session)
 	line_text(session, &line, "virus", virus_text(&session->inspection));
 	line_signed(session, &line);
 	line_findings(session, &line);
-	if (session->verdict.reason != NULL) {
-		line_text(session, &line, "reason", session->verdict.reason->code->code);
-		line_text(session, &line, "detail", session->verdict.reason->detail);
-	}
-	if (session->verdict.text != NULL) {
-		line_text(session, &line, "reply",
-		          arena_printf(session->arena, "%u %s", session->verdict.code, session->verdict.enhanced));
-	}
+	line_reason(session, &line, &session->verdict);
 	strbuf_printf(&line, " ms=%llu", (unsigned long long)(session->elapsed_ns / CLOCK_NS_PER_MS));
 	return line.data;
 }
@@ -124,4 +144,13 @@ const char *verdict_line(struct session *session)
 void verdict_line_log(struct session *session)
 {
 	log_info("%s", verdict_line(session));
+}
+
+void verdict_line_log_rcpt(struct session *session, const struct recipient *recipient)
+{
+	struct strbuf line;
+	line_begin(session, &line, &recipient->verdict);
+	line_recipient(session, &line, recipient);
+	line_reason(session, &line, &recipient->verdict);
+	log_info("%s at=rcpt", line.data);
 }

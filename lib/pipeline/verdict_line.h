@@ -9,4 +9,7 @@
 const char *verdict_line(struct session *session);
 void verdict_line_log(struct session *session);
 
+/* The same for a recipient that is refused at RCPT: "... at=rcpt". */
+void verdict_line_log_rcpt(struct session *session, const struct recipient *recipient);
+
 #endif
