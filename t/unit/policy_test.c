@@ -8,16 +8,19 @@
 static const char file[] = "policy {\n"
 						   "  spf.fail = \"score 4\"\n"
 						   "  spf.none = \"score 2.5\"\n"
+						   "  lists.other = \"quarantine enforced\"\n"
 						   "}\n"
 						   "virus { mode = enforce }\n"
 						   "domain \"example.org\" {\n"
 						   "  spf.fail = quarantine\n"
+						   "  lists.other = discard\n"
 						   "  score_tag = 2\n"
 						   "}\n"
 						   "domain \".example.net\" { spf.fail = discard }\n"
 						   "domain \"strict.example\" { spf.fail = \"reject enforced\" }\n"
 						   "recipient \"bob@example.org\" {\n"
 						   "  spf.fail = tag\n"
+						   "  lists.other = ignore\n"
 						   "  score_tag = 0\n"
 						   "  score_reject = 6\n"
 						   "}\n"
@@ -25,6 +28,7 @@ static const char file[] = "policy {\n"
 
 static const struct finding_code lists_codes[] = {
 	{"lists.block", {ACTION_REJECT, 0}, 0, "7.1", "blocked", "an entry blocks it"},
+	{"lists.other", {ACTION_IGNORE, 0}, 0, "7.1", "other", "which the configuration enforces"},
 	{.code = NULL},
 };
 static const struct section lists_section = {"lists", "Lists.", NULL, 0, lists_codes, MODE_ENFORCE, false};
@@ -36,12 +40,12 @@ struct judge_case {
 	const char *name;
 	const char *rcpt;
 	enum policy_level allow;
-	unsigned codes; /* bit 0: spf.fail, 1: spf.none, 2: virus.found, 3: a block entry of the recipient, 4: an enforced one */
+	unsigned codes; /* bit 0: spf.fail, 1: spf.none, 2: virus.found, 3: a block entry of the recipient, 4: an enforced one, 5: lists.other */
 	enum verdict_action action;
 	int score; /* in tenths */
 };
 
-enum { FAIL = 1, NONE = 2, VIRUS = 4, BLOCK = 8, BLOCK_ENFORCED = 16 };
+enum { FAIL = 1, NONE = 2, VIRUS = 4, BLOCK = 8, BLOCK_ENFORCED = 16, OTHER = 32 };
 
 static const struct judge_case cases[] = {
 	{"nothing", "x@example.com", POLICY_NONE, 0, VERDICT_ACCEPT, 0},
@@ -64,6 +68,9 @@ static const struct judge_case cases[] = {
 	{"nor a virus", "x@example.com", POLICY_USER, VIRUS, VERDICT_REJECT, 0},
 	{"nor a virus by any level", "x@example.com", POLICY_GLOBAL, VIRUS | FAIL, VERDICT_REJECT, 0},
 	{"nor an enforced entry", "x@example.com", POLICY_USER, BLOCK_ENFORCED, VERDICT_REJECT, 0},
+	{"what policy { } enforces holds against a recipient's block", "bob@example.org", POLICY_NONE, OTHER, VERDICT_QUARANTINE, 0},
+	{"and against a domain's", "x@example.org", POLICY_NONE, OTHER, VERDICT_QUARANTINE, 0},
+	{"and against an allow entry", "x@example.com", POLICY_USER, OTHER, VERDICT_QUARANTINE, 0},
 	{"a domain's allow does not lift a user's block", "x@example.com", POLICY_DOMAIN, BLOCK, VERDICT_REJECT, 0},
 	{"a user's allow does", "x@example.com", POLICY_USER, BLOCK, VERDICT_ACCEPT, 0},
 };
@@ -76,6 +83,8 @@ static struct finding finding_for(unsigned code)
 		finding.code = &test_spf_codes[code == NONE];
 	} else if (code == VIRUS) {
 		finding.code = &test_virus_codes[0];
+	} else if (code == OTHER) {
+		finding.code = &lists_codes[1];
 	} else {
 		finding.level = POLICY_USER;
 		finding.enforced = code == BLOCK_ENFORCED;
@@ -86,7 +95,7 @@ static struct finding finding_for(unsigned code)
 static size_t findings_for(unsigned codes, struct finding *room, struct finding **findings)
 {
 	size_t n = 0;
-	for (unsigned code = FAIL; code <= BLOCK_ENFORCED; code *= 2) {
+	for (unsigned code = FAIL; code <= OTHER; code *= 2) {
 		if ((codes & code) != 0) {
 			room[n] = finding_for(code);
 			findings[n] = &room[n];
@@ -119,8 +128,8 @@ static void judge(const struct config *config, struct arena *arena, const struct
 	static const struct scores scores = {.tag = 5, .quarantine = 0, .reject = 15};
 	struct policy_context context = {config, DIRECTION_INBOUND, &scores, "SUPPORT", arena};
 	struct address address;
-	struct finding room[5];
-	struct finding *findings[5];
+	struct finding room[6];
+	struct finding *findings[6];
 	struct verdict verdict;
 	address_parse_path(arena, t->rcpt, &address);
 	struct policy_recipient recipient = {0, config_scope(config, &address, "+"), t->allow};
