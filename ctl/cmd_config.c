@@ -155,6 +155,24 @@ static void warn(const struct config *config)
 	warn_seal(config);
 }
 
+/* What nobody but the operator can change, by the configuration that is checked. */
+static void show_enforced(const struct config *config)
+{
+	size_t count;
+	size_t shown = 0;
+	const struct section *const *sections = stages_sections(&count);
+	for (size_t i = SECTION_FIRST_STAGE; i < count; i++) {
+		for (const struct finding_code *code = sections[i]->codes; code->code != NULL; code++) {
+			struct config_rule rule = config_rule(config, DIRECTION_INBOUND, code, NULL);
+			if (rule.enforced && config_mode(config, i) == MODE_ENFORCE && rule.action.kind > ACTION_TAG) {
+				printf("%s%s (%s)", shown++ == 0 ? "no list, score or block lifts: " : ", ", code->code,
+				       action_kind_name(rule.action.kind));
+			}
+		}
+	}
+	fputs(shown == 0 ? "" : "\n", stdout);
+}
+
 static int check(const char *path)
 {
 	struct config *config = load(path);
@@ -162,6 +180,7 @@ static int check(const char *path)
 		return EXIT_FAILURE;
 	}
 	warn(config);
+	show_enforced(config);
 	printf("%s: OK\n", path == NULL ? "built-in defaults" : path);
 	config_release(config);
 	return EXIT_SUCCESS;

@@ -163,3 +163,16 @@ size_t arena_used(const struct arena *arena)
 {
 	return arena->used;
 }
+
+void *arena_grow(struct arena *arena, void *items, size_t size, size_t count, size_t *capacity)
+{
+	if (count < *capacity) {
+		return items;
+	}
+	*capacity = *capacity == 0 ? 8 : *capacity * 2;
+	void *larger = arena_alloc(arena, *capacity * size);
+	if (count > 0) {
+		memcpy(larger, items, count * size);
+	}
+	return larger;
+}

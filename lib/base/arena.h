@@ -29,4 +29,8 @@ char *arena_vprintf(struct arena *arena, const char *format, va_list args) __att
 /* Bytes handed out since creation or the last reset. */
 size_t arena_used(const struct arena *arena);
 
+/* Room for one more: items with count elements of that size, capacity of them; when it is full, a copy twice as large. items
+ * may be NULL with count 0. Returns the array. */
+void *arena_grow(struct arena *arena, void *items, size_t size, size_t count, size_t *capacity);
+
 #endif

@@ -15,15 +15,7 @@ static bool has_room(struct headers *headers, const struct header_limits *limits
 /* field: in the arena; its name is so long, its value is at its end. */
 static void add_field(struct headers *headers, struct arena *arena, struct slice field, size_t name, size_t value)
 {
-	if (headers->count == headers->capacity) {
-		size_t capacity = headers->capacity == 0 ? 32 : headers->capacity * 2;
-		struct header *items = arena_alloc(arena, capacity * sizeof *items);
-		if (headers->count > 0) {
-			memcpy(items, headers->items, headers->count * sizeof *items);
-		}
-		headers->items = items;
-		headers->capacity = capacity;
-	}
+	headers->items = arena_grow(arena, headers->items, sizeof *headers->items, headers->count, &headers->capacity);
 	headers->items[headers->count++] = (struct header){
 		.name = {field.data, name},
 		.value = {field.data + field.len - value, value},

@@ -169,7 +169,8 @@ static void transaction_reset(struct session *session)
 	session->dmarc = (struct dmarc_verdict){.result = AUTH_NONE, .domain = "", .org_domain = "", .policy_domain = ""};
 	session->authres = NULL;
 	session->signature_count = 0;
-	session->finding_count = 0;
+	session->findings = NULL;
+	session->finding_count = session->finding_capacity = session->common_count = 0;
 	session->edits = NULL;
 	session->edit_count = session->edit_capacity = 0;
 	session->wake_at = 0;
@@ -255,15 +256,8 @@ enum session_rcpt_result session_rcpt(struct session *session, const char *path)
 	if (session->recipient_count >= session_globals(session)->recipients_max) {
 		return SESSION_RCPT_TOO_MANY;
 	}
-	if (session->recipient_count == session->recipient_capacity) {
-		size_t capacity = session->recipient_capacity == 0 ? 4 : session->recipient_capacity * 2;
-		struct recipient *recipients = arena_alloc(session->arena, capacity * sizeof *recipients);
-		if (session->recipient_count > 0) {
-			memcpy(recipients, session->recipients, session->recipient_count * sizeof *recipients);
-		}
-		session->recipients = recipients;
-		session->recipient_capacity = capacity;
-	}
+	session->recipients = arena_grow(session->arena, session->recipients, sizeof *session->recipients,
+	                                 session->recipient_count, &session->recipient_capacity);
 	struct recipient *recipient = &session->recipients[session->recipient_count++];
 	*recipient = (struct recipient){.allow = POLICY_NONE};
 	address_parse_path(session->arena, path, &recipient->address);
@@ -318,37 +312,74 @@ const struct headers *session_headers(const struct session *session)
 	return session->message == NULL ? &none : message_headers(session->message);
 }
 
-/* Where a finding goes; SESSION_MAX_FINDINGS: there is no room for it. */
-static size_t session_find_place(struct session *session, const struct finding_code *code)
-{
-	size_t place = session->finding_count;
-	if (place < SESSION_MAX_FINDINGS) {
-		session->finding_count++;
-		return place;
-	}
-	while (place > 0 && (session->findings[place - 1]->code->traits & FINDING_ENFORCED) != 0) {
-		place--;
-	}
-	return place == 0 || (code->traits & FINDING_ENFORCED) == 0 ? SESSION_MAX_FINDINGS : place - 1;
-}
-
-struct finding *session_find(struct session *session, const struct finding_code *code, const char *detail,
-                             const char *reply)
+static struct finding *finding_create(struct session *session, const struct finding_code *code, const char *detail,
+                                      const char *reply)
 {
 	struct finding *finding = arena_alloc(session->arena, sizeof *finding);
-	size_t place = session_find_place(session, code);
 	*finding = (struct finding){
 		.code = code,
 		.detail = text_escape(session->arena, slice_from(detail), "", true, DETAIL_MAX),
 		.reply = reply == NULL ? NULL : text_escape(session->arena, slice_from(reply), "", false, DETAIL_MAX),
 		.recipient = FINDING_ALL_RECIPIENTS,
 		.level = POLICY_GLOBAL,
-		.effective = ACTION_IGNORE,
 	};
-	if (place < SESSION_MAX_FINDINGS) {
-		session->findings[place] = finding;
+	struct policy_context context = session_policy(session);
+	policy_begin(&context, finding);
+	return finding;
+}
+
+static void finding_add(struct session *session, struct finding *finding)
+{
+	session->findings = arena_grow(session->arena, session->findings, sizeof(struct finding *), session->finding_count,
+	                               &session->finding_capacity);
+	session->findings[session->finding_count++] = finding;
+}
+
+/* The newest of those for all that is not enforced, or NULL. */
+static struct finding **finding_to_drop(struct session *session)
+{
+	for (size_t i = session->finding_count; i > 0; i--) {
+		const struct finding *finding = session->findings[i - 1];
+		if (finding->recipient == FINDING_ALL_RECIPIENTS && (finding->code->traits & FINDING_ENFORCED) == 0) {
+			return &session->findings[i - 1];
+		}
+	}
+	return NULL;
+}
+
+struct finding *session_find(struct session *session, const struct finding_code *code, const char *detail,
+                             const char *reply)
+{
+	struct finding *finding = finding_create(session, code, detail, reply);
+	if (session->common_count < SESSION_MAX_FINDINGS) {
+		session->common_count++;
+		finding_add(session, finding);
+		return finding;
+	}
+	struct finding **place = (code->traits & FINDING_ENFORCED) != 0 ? finding_to_drop(session) : NULL;
+	if (place != NULL) {
+		*place = finding;
 	}
 	return finding;
+}
+
+struct finding *session_find_for(struct session *session, size_t recipient, const struct finding_code *code,
+                                 const char *detail, const char *reply)
+{
+	struct finding *finding = finding_create(session, code, detail, reply);
+	finding->recipient = (int)recipient;
+	finding_add(session, finding);
+	return finding;
+}
+
+bool session_found_before(const struct session *session, size_t index, enum action_kind least)
+{
+	for (size_t i = 0; i < index; i++) {
+		if (session->findings[i]->code == session->findings[index]->code && session->findings[i]->effective >= least) {
+			return true;
+		}
+	}
+	return false;
 }
 
 static bool stage_may_edit(const struct session *session, const struct stage *stage)
@@ -363,15 +394,8 @@ static bool stage_may_edit(const struct session *session, const struct stage *st
 
 void session_edit_add(struct session *session, struct edit edit)
 {
-	if (session->edit_count == session->edit_capacity) {
-		size_t capacity = session->edit_capacity == 0 ? 8 : session->edit_capacity * 2;
-		struct edit *edits = arena_alloc(session->arena, capacity * sizeof *edits);
-		if (session->edit_count > 0) {
-			memcpy(edits, session->edits, session->edit_count * sizeof *edits);
-		}
-		session->edits = edits;
-		session->edit_capacity = capacity;
-	}
+	session->edits = arena_grow(session->arena, session->edits, sizeof *session->edits, session->edit_count,
+	                            &session->edit_capacity);
 	session->edits[session->edit_count++] = edit;
 }
 
@@ -385,19 +409,16 @@ bool session_edit(struct session *session, const struct stage *stage, enum edit_
 	return may;
 }
 
-/* The recipients that were not refused at RCPT, or all of them where none is left. */
+/* The recipients that were not refused at RCPT, whose verdicts stand; or all of them where none is left. */
 static void session_judge(struct session *session)
 {
 	struct policy_context context = session_policy(session);
 	bool all = session->refused_count == session->recipient_count;
 	const struct verdict *strictest = NULL;
-	policy_begin(&context, session->findings, session->finding_count);
 	for (size_t i = 0; i < session->recipient_count; i++) {
-		struct recipient *recipient = &session->recipients[i];
-		struct verdict answered = recipient->verdict;
-		session_judge_recipient(session, i, recipient->refused ? FINDING_AT_RCPT : 0);
-		if (recipient->refused) {
-			recipient->verdict = answered;
+		const struct recipient *recipient = &session->recipients[i];
+		if (!recipient->refused) {
+			session_judge_recipient(session, i, 0);
 		}
 		if ((all || !recipient->refused) && (strictest == NULL || recipient->verdict.action > strictest->action)) {
 			strictest = &recipient->verdict;

@@ -99,8 +99,9 @@ struct session {
 	size_t signature_count; /* of our own */
 	struct session_signature signatures[SESSION_MAX_SIGNATURES];
 
-	struct finding *findings[SESSION_MAX_FINDINGS];
-	size_t finding_count;
+	struct finding **findings;
+	size_t finding_count, finding_capacity;
+	size_t common_count; /* of these, for all recipients: at most SESSION_MAX_FINDINGS */
 	struct edit *edits;
 	size_t edit_count, edit_capacity;
 	uint64_t stage_ns[SESSION_MAX_STAGES];  /* time in hooks of stages[i], by stage */
@@ -151,11 +152,16 @@ void session_abort(struct session *session);
 const struct verdict *session_end_envelope(struct session *session);
 
 /* For stages. The code must be a row of the calling stage's table; detail (for operators) and reply (the public reason,
- * instead of the code's own) may be NULL; both are escaped, bounded and copied. Findings beyond SESSION_MAX_FINDINGS are
- * dropped but for enforced ones, which take the place of one that is not. The caller may set .recipient, .level and
- * .enforced of what it returns, never NULL. A code with FINDING_AT_RCPT that is stated before DATA is judged at RCPT. */
+ * instead of the code's own) may be NULL; both are escaped, bounded and copied. A code with FINDING_AT_RCPT that is stated
+ * before DATA is judged at RCPT. Findings for all beyond SESSION_MAX_FINDINGS are dropped but for enforced ones, which take
+ * the place of one that is not. Returns the finding, never NULL: the caller may set its .level and .enforced. */
 struct finding *session_find(struct session *session, const struct finding_code *code, const char *detail,
                              const char *reply);
+/* The same for one recipient, an index. None is dropped: a stage states few of them for each recipient. */
+struct finding *session_find_for(struct session *session, size_t recipient, const struct finding_code *code,
+                                 const char *detail, const char *reply);
+/* Has a finding before findings[index] the same code, and came to that at least? For those who list codes. */
+bool session_found_before(const struct session *session, size_t index, enum action_kind least);
 /* False: the header edit is not made, as the mode of the stage keeps it from acting. */
 bool session_edit(struct session *session, const struct stage *stage, enum edit_kind kind, const char *name,
                   const char *value, size_t index);

@@ -104,7 +104,7 @@ static void tagging_verdict(struct session *session)
 	strbuf_init(&value, session->arena);
 	strbuf_printf(&value, "%s; id=%s", verdict_action_name(session->verdict.action), session->support_id);
 	for (size_t i = 0; i < session->finding_count; i++) {
-		if (session->findings[i]->effective >= ACTION_TAG) {
+		if (session->findings[i]->effective >= ACTION_TAG && !session_found_before(session, i, ACTION_TAG)) {
 			strbuf_printf(&value, ";\n\tfinding=%s", session->findings[i]->code->code);
 		}
 	}
@@ -119,7 +119,8 @@ static const char *tagging_tests(struct session *session, bool points, const cha
 	strbuf_init(&tests, session->arena);
 	for (size_t i = 0; i < session->finding_count && shown < TESTS_MAX; i++) {
 		const struct finding *finding = session->findings[i];
-		if (points ? finding->effective != ACTION_SCORE : finding->effective == ACTION_IGNORE) {
+		bool named = points ? finding->effective == ACTION_SCORE : finding->effective != ACTION_IGNORE;
+		if (!named || (!points && session_found_before(session, i, ACTION_SCORE))) {
 			continue;
 		}
 		strbuf_printf(&tests, "%s%s", shown++ == 0 ? "" : ",\n\t", finding->code->code);

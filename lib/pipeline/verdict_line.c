@@ -34,7 +34,9 @@ static void line_findings(struct session *session, struct strbuf *line)
 	struct strbuf codes;
 	strbuf_init(&codes, session->arena);
 	for (size_t i = 0; i < session->finding_count; i++) {
-		strbuf_printf(&codes, "%s%s", i == 0 ? "" : ",", session->findings[i]->code->code);
+		if (!session_found_before(session, i, ACTION_IGNORE)) {
+			strbuf_printf(&codes, "%s%s", i == 0 ? "" : ",", session->findings[i]->code->code);
+		}
 	}
 	if (codes.len > 0) {
 		strbuf_printf(line, " findings=%s", codes.data);

@@ -15,27 +15,13 @@ const char *const config_block_score_names[BLOCK_SCORES] = {[BLOCK_SCORE_TAG] = 
 
 /* ---- reading ---- */
 
-/* Twice as large, when it is full. */
-static void *grow(struct arena *arena, void *items, size_t size, size_t count, size_t *capacity)
-{
-	if (count < *capacity) {
-		return items;
-	}
-	*capacity = *capacity == 0 ? 4 : *capacity * 2;
-	void *larger = arena_alloc(arena, *capacity * size);
-	if (count > 0) {
-		memcpy(larger, items, count * size);
-	}
-	return larger;
-}
-
 struct config_block *config_block_open(struct config *config, enum block_kind kind, const char *title, int line)
 {
 	struct config_blocks *blocks = &config->blocks[kind];
 	if (blocks->count > 0 && strcmp(blocks->items[blocks->count - 1].title, title) == 0) {
 		return &blocks->items[blocks->count - 1];
 	}
-	blocks->items = grow(config->arena, blocks->items, sizeof *blocks->items, blocks->count, &blocks->capacity);
+	blocks->items = arena_grow(config->arena, blocks->items, sizeof *blocks->items, blocks->count, &blocks->capacity);
 	struct config_block *block = &blocks->items[blocks->count++];
 	*block = (struct config_block){.title = arena_strdup(config->arena, title), .name = "", .line = line};
 	return block;
@@ -44,7 +30,7 @@ struct config_block *config_block_open(struct config *config, enum block_kind ki
 void config_block_add(struct config *config, struct config_block *block, const struct finding_code *code,
                       struct config_rule rule)
 {
-	block->rules = grow(config->arena, block->rules, sizeof *block->rules, block->count, &block->capacity);
+	block->rules = arena_grow(config->arena, block->rules, sizeof *block->rules, block->count, &block->capacity);
 	block->rules[block->count++] = (struct block_rule){code, rule};
 }
 

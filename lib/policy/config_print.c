@@ -64,7 +64,7 @@ static void print_action(const struct finding_code *code, struct config_rule rul
 		fprintf(out, "    %s = %s%s%s%s", code->code, quote, action_kind_name(rule.action.kind),
 		        enforced ? " enforced" : "", quote);
 	}
-	fputs(given ? "\n" : " # default\n", out);
+	fprintf(out, "%s%s\n", given ? "" : " # default", (code->traits & FINDING_ENFORCED) != 0 ? " # enforced" : "");
 }
 
 static void print_part(const struct config_part *part, FILE *out)

@@ -60,13 +60,11 @@ static void policy_reply(const char *support_id, struct arena *arena, struct ver
 	verdict->text = arena_printf(arena, "%s (support id %s)", text, support_id);
 }
 
-void policy_begin(const struct policy_context *context, struct finding *const *findings, size_t count)
+void policy_begin(const struct policy_context *context, struct finding *finding)
 {
-	for (size_t i = 0; i < count; i++) {
-		findings[i]->action = config_action(context->config, context->direction, findings[i]->code);
-		findings[i]->effective = ACTION_IGNORE;
-		findings[i]->lifted = false;
-	}
+	finding->action = config_action(context->config, context->direction, finding->code);
+	finding->effective = ACTION_IGNORE;
+	finding->lifted = false;
 }
 
 static bool policy_concerns(const struct finding *finding, const struct policy_recipient *recipient, unsigned traits)

@@ -28,12 +28,12 @@ struct policy_recipient {
 	enum policy_level allow;   /* the level of the allow entry that acts for it, POLICY_NONE: none does */
 };
 
+/* For a new finding: as if no recipient had been judged. */
+void policy_begin(const struct policy_context *context, struct finding *finding);
+
 /* Judges for one recipient. traits: only findings whose code has all of these; 0: every finding. In each finding it
- * looks at it raises .action and .effective to what they are for this recipient, and sets .lifted: policy_begin() first. */
+ * looks at it raises .action and .effective to what they are for this recipient, and sets .lifted. */
 void policy_judge(const struct policy_context *context, struct finding *const *findings, size_t count,
                   const struct policy_recipient *recipient, unsigned traits, struct verdict *verdict_r);
-
-/* Before the first recipient: as if no recipient had been judged. */
-void policy_begin(const struct policy_context *context, struct finding *const *findings, size_t count);
 
 #endif

@@ -19,6 +19,12 @@ sub check ($text) { write_file($file, $text); return config('check', $file) }
 my ($status, $out, $err) = check("# all defaults\n");
 is($status, 0, 'an empty file is good');
 like($out, qr/^\Q$file\E: OK$/m, 'and said to be');
+like($out, qr/^no list, score or block lifts: .*\battachment\.executable \(reject\).*\bvirus\.found \(reject\)/m, 'what is enforced is named');
+unlike($out, qr/lifts: .*spf\.fail\b/, 'and nothing else');
+($status, $out) = check(qq(policy { spf.fail = "reject enforced" virus.found = tag }\n));
+like($out, qr/lifts: .*spf\.fail \(reject\)/, 'what the operator makes enforced is named too');
+unlike($out, qr/lifts: .*virus\.found\b/, 'what he lets pass is not');
+like($out, qr/^warning: virus\.found is "tag" for inbound mail, milder/m, 'and warned of');
 
 # text, line, what the error must say
 my @bad = (
@@ -40,6 +46,14 @@ my @bad = (
     [ "policy { spf.fail = shrug }\n", 1, qr/policy\.spf\.fail: "shrug" .*expected ignore, "score N"/ ],
     [ "policy { spf.fail = \"score much\" }\n", 1, qr/score N/ ],
     [ "\npolicy {\n\n spf.fial = tag\n}\n", 4, qr/unknown option "spf\.fial" in policy; did you mean spf\.fail/ ],
+    [ "domain \"example.org\" {\n virus.found = tag\n}\n", 2, qr/domain\.virus\.found is enforced: only policy \{ \} and outbound \{ \} can change it/ ],
+    [ "recipient \"a\@b\" {\n spf.fail = tag\n spf.fail = reject\n}\n", 3, qr/recipient\.spf\.fail is given again/ ],
+    [ "recipient \"example.org\" { }\n", 1, qr/"example\.org" is not allowed; expected an address such as/ ],
+    [ "domain \"a\@b\" { }\n", 1, qr/"a\@b" is not allowed; expected a domain name/ ],
+    [ "recipient \"a\@b\" { }\nrecipient \"A\@b\" { }\n", 2, qr/recipient "A\@b" has a block already/ ],
+    [ "domain \"b\" { score_tag = many }\n", 1, qr/domain\.score_tag: "many" is not allowed; expected a number/ ],
+    [ "scores { reject = -1 }\n", 1, qr/scores\.reject: "-1" .*a number with three decimals at most, 0 to 1000, such as 15/ ],
+    [ "policy { spf.fail = \"score 5 enforced\" }\n", 1, qr/expected ignore, "score N"/ ],
     [ "soket = \"x\"\n", 1, qr/unknown option or section "soket"; did you mean socket/ ],
     [ "message_max = 1M\nmessage_max = 2M\n", 2, qr/message_max is given again; first in line 1/ ],
     [ "own_networks = {\"::1\"}\nown_networks = {\"::2\"}\n", 2, qr/own_networks is given again/ ],
@@ -81,7 +95,7 @@ for my $line ('own_networks = {}', 'message_max = 50M', '    forwarders = {"192.
 like($shown, qr/^header_max = 1M # default$/m, 'defaults are marked');
 write_file("$file.2", $shown);
 ($status, my $again) = config('show', "$file.2");
-is(($again // '') =~ s/^# \/.*\n//r =~ s/ # default$//gmr, $shown =~ s/^# \/.*\n//r =~ s/ # default$//gmr,
+is(($again // '') =~ s/^# \/.*\n//r =~ s{ # default( # enforced)?$}{$1 // ""}gmer, $shown =~ s/^# \/.*\n//r =~ s{ # default( # enforced)?$}{$1 // ""}gmer,
     'what it shows reads back to the same');
 
 # Warnings an operator should see.

@@ -22,6 +22,17 @@ static void test_arena(void)
 	ok((uintptr_t)arena_alloc(arena, 3) % 16 == 0 && (uintptr_t)arena_alloc(arena, 3) % 16 == 0, "pieces are aligned");
 	is_text(arena_printf(arena, "%d-%s", 7, "x"), "7-x", "arena_printf");
 	ok(arena_used(arena) >= 100006, "arena_used counts");
+	int *numbers = NULL;
+	size_t capacity = 0;
+	bool same = true;
+	for (int i = 0; i < 1000; i++) {
+		numbers = arena_grow(arena, numbers, sizeof *numbers, (size_t)i, &capacity);
+		numbers[i] = i;
+	}
+	for (int i = 0; i < 1000; i++) {
+		same = same && numbers[i] == i;
+	}
+	ok(same && capacity == 1024, "an array grows and keeps what it has");
 	arena_reset(arena);
 	ok(arena_used(arena) == 0, "reset");
 	memset(arena_alloc(arena, 64), 'x', 64);

@@ -300,7 +300,7 @@ static void test_values(void)
 	check_all(config);
 	char *shown = print(config);
 	config_release(config);
-	ok(strstr(shown, "    timeout = 2S\n") != NULL && strstr(shown, "    virus.found = tempfail\n") != NULL,
+	ok(strstr(shown, "    timeout = 2S\n") != NULL && strstr(shown, "    virus.found = tempfail # enforced\n") != NULL,
 	   "what is set has no mark");
 	config = load_good(shown);
 	check_all(config);

@@ -105,6 +105,13 @@ static size_t findings_for(unsigned codes, struct finding *room, struct finding 
 	return n;
 }
 
+static void begin(const struct policy_context *context, struct finding *const *findings, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		policy_begin(context, findings[i]);
+	}
+}
+
 static struct config *load(const char *text)
 {
 	char path[] = "/tmp/policy_test.XXXXXX";
@@ -134,7 +141,7 @@ static void judge(const struct config *config, struct arena *arena, const struct
 	address_parse_path(arena, t->rcpt, &address);
 	struct policy_recipient recipient = {0, config_scope(config, &address, "+"), t->allow};
 	size_t count = findings_for(t->codes, room, findings);
-	policy_begin(&context, findings, count);
+	begin(&context, findings, count);
 	policy_judge(&context, findings, count, &recipient, 0, &verdict);
 	ok(verdict.action == t->action && (int)(verdict.score * 10) == t->score, "%s: %s with %d", t->name,
 	   verdict_action_name(verdict.action), (int)(verdict.score * 10));
@@ -150,7 +157,7 @@ static void test_recipients(const struct config *config, struct arena *arena)
 	struct policy_recipient first = {.index = 0}, second = {.index = 1};
 	struct verdict verdict;
 	room[2].recipient = 1;
-	policy_begin(&context, findings, 3);
+	begin(&context, findings, 3);
 	policy_judge(&context, findings, 3, &first, 0, &verdict);
 	ok(verdict.action == VERDICT_REJECT && verdict.by_score && verdict.reason == &room[0], "the heaviest is the reason");
 	is_int(room[2].effective, ACTION_IGNORE, "another's finding does not act");
@@ -162,7 +169,7 @@ static void test_recipients(const struct config *config, struct arena *arena)
 	policy_judge(&context, findings, 3, &first, FINDING_AT_RCPT, &verdict);
 	is_int(verdict.action, VERDICT_ACCEPT, "no finding of these is final at RCPT");
 	second.allow = POLICY_USER;
-	policy_begin(&context, findings, 3);
+	begin(&context, findings, 3);
 	policy_judge(&context, findings, 3, &second, 0, &verdict);
 	ok(verdict.action == VERDICT_ACCEPT && room[2].lifted && room[2].effective == ACTION_IGNORE, "lifted");
 	context.direction = DIRECTION_OUTBOUND;
