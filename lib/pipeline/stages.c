@@ -3,6 +3,7 @@
 #include "lib/pipeline/session.h"
 #include "lib/pipeline/stage_list.h"
 #include "lib/policy/globals.h"
+#include "lib/store/store.h"
 
 const struct stage *const stages[] = {
 	&stage_message, &stage_spf,  &stage_dkim,       &stage_arc,   &stage_inspect, &stage_dmarc,
@@ -27,6 +28,7 @@ static const struct section *const sections[] = {
 	[SECTION_GLOBALS] = &globals_section,
 	[SECTION_DNS] = &dns_section,
 	[SECTION_CONTENT] = &content_section,
+	[SECTION_STORE] = &store_section,
 	&stage_message.section,
 	&stage_spf.section,
 	&stage_dkim.section,

@@ -4,14 +4,14 @@
 
 #include "lib/pipeline/stage.h"
 
-enum { SECTION_GLOBALS, SECTION_DNS, SECTION_CONTENT, SECTION_FIRST_STAGE };
+enum { SECTION_GLOBALS, SECTION_DNS, SECTION_CONTENT, SECTION_STORE, SECTION_FIRST_STAGE };
 
 /* stages[i] has the section index SECTION_FIRST_STAGE + i. */
 extern const struct stage *const stages[];
 extern const size_t stages_count;
 size_t stages_section(const struct stage *stage); /* its section index */
 
-/* For config_load(): globals, dns, content, then one for each stage. */
+/* For config_load(): globals, dns, content, store, then one for each stage. */
 const struct section *const *stages_sections(size_t *count_r);
 
 #endif

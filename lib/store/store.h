@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct store;
 
@@ -131,8 +132,14 @@ enum store_open_flags {
 
 /* Options are borrowed for the call. NULL with *error_r (free()): what is wrong and how to mend it, without passwords. location must not be "". */
 struct store *store_open(const struct store_options *options, unsigned flags, char **error_r);
-/* Waits some seconds for what is queued, and spills the rest. No call may be under way. Takes NULL. */
+/* store_write_later() takes no more; what it took is written, or spilled after some seconds. Other calls go on. */
+void store_stop(struct store *store);
+/* store_stop(), and all of it goes. No call may be under way. Takes NULL. */
 void store_close(struct store *store);
+
+/* For root, before it becomes the daemon's user: the folders of location and spill_dir, where they are missing, are made for
+ * that user (0750). Does nothing for others. False with *error_r. */
+bool store_make_folders(const struct store_options *options, uid_t user, gid_t group, char **error_r);
 
 /* Is there something at the location? SQLite: the file exists; PostgreSQL: true. */
 bool store_exists(const struct store_options *options);
