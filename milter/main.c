@@ -3,6 +3,7 @@
 #include "lib/base/log.h"
 #include "lib/pipeline/stages.h"
 #include "lib/policy/globals.h"
+#include "lib/store/store.h"
 #include "milter/callbacks.h"
 #include "milter/daemonize.h"
 #include "milter/privileges.h"
@@ -128,7 +129,7 @@ static void remove_pid(const char *path)
 	}
 }
 
-/* Socket, privileges, resolver and workers, in this order. NULL with *error_r. */
+/* Socket, privileges, store, resolver and workers, in this order. NULL with *error_r. */
 static struct engine *start(struct config *config, const struct main_options *options, struct listener **listener_r,
                             char **error_r)
 {
@@ -139,7 +140,9 @@ static struct engine *start(struct config *config, const struct main_options *op
 	}
 	*listener_r = listener_create(globals, privileges.user, privileges.group, error_r);
 	if (*listener_r == NULL || !callbacks_open(*listener_r, error_r) || !listener_publish(*listener_r, error_r) ||
-	    !write_pid(globals->pid_file, error_r) || !privileges_drop(&privileges, error_r)) {
+	    !write_pid(globals->pid_file, error_r) ||
+	    !store_make_folders(config_settings(config, SECTION_STORE), privileges.user, privileges.group, error_r) ||
+	    !privileges_drop(&privileges, error_r)) {
 		return NULL;
 	}
 	struct engine *engine = engine_open(config, &(struct engine_options){.dns_zone = options->dns_zone, .daemon = true}, error_r);
@@ -171,6 +174,7 @@ static int serve(struct config *config, const struct main_options *options, int 
 	daemonize_ready(report);
 	bool good = callbacks_run(engine);
 	engine_log_counters(engine);
+	engine_stop_store(engine);
 	log_info("stopped");
 	remove_pid(globals->pid_file);
 	/* libmilter's threads live on, maybe in a callback of a transaction that was cut off: engine and listener are

@@ -22,6 +22,7 @@ struct engine {
 	struct poison *poison;
 	struct message_budget budget;
 	struct keystore *keystore;
+	struct store *store; /* NULL: none */
 	pthread_mutex_t lock; /* guards config: held for a pointer and a count only */
 	struct config *config;
 };
@@ -128,6 +129,27 @@ static void engine_log_start(struct engine *engine, const struct config *config)
 	}
 }
 
+/* False with *error_r: the daemon cannot have the store that it is to have. */
+static bool engine_start_store(struct engine *engine, const struct config *config, char **error_r)
+{
+	const struct store_options *options = config_settings(config, SECTION_STORE);
+	char *error = NULL;
+	if (options->location[0] == '\0' || (!engine->daemon && !store_exists(options))) {
+		return true;
+	}
+	unsigned flags = !engine->daemon ? STORE_READ_ONLY : STORE_LATER | STORE_QUICK_CHECK | (options->migrate ? STORE_MIGRATE : 0U);
+	engine->store = store_open(options, flags, &error);
+	if (engine->store == NULL && engine->daemon) {
+		*error_r = error;
+		return false;
+	}
+	if (engine->store == NULL) {
+		log_error("goes on without the store: %s", error);
+		free(error);
+	}
+	return true;
+}
+
 struct engine *engine_open(struct config *config, const struct engine_options *options, char **error_r)
 {
 	struct engine *engine = calloc(1, sizeof *engine);
@@ -144,7 +166,7 @@ struct engine *engine_open(struct config *config, const struct engine_options *o
 	const char *refusal = engine_refusal(config);
 	if (refusal != NULL) {
 		*error_r = strdup(refusal);
-	} else {
+	} else if (engine_start_store(engine, config, error_r)) {
 		engine->keeper = keeper_open(&settings, error_r);
 	}
 	if (engine->keeper != NULL) {
@@ -168,6 +190,7 @@ void engine_close(struct engine *engine)
 	keystore_destroy(engine->keystore);
 	keeper_close(engine->keeper);
 	dns_close(engine->dns);
+	store_close(engine->store);
 	config_release(engine->config);
 	poison_destroy(engine->poison);
 	pthread_mutex_destroy(&engine->lock);
@@ -205,6 +228,12 @@ static void engine_log_restart(const struct config *before, const struct config 
 	    d->timeout != e->timeout || d->cache_size != e->cache_size || d->ttl_max != e->ttl_max ||
 	    d->ttl_negative_max != e->ttl_negative_max || d->pending_max != e->pending_max) {
 		log_warning("reload: dns { } but for deadline stays as it was until a restart");
+	}
+	const struct store_options *s = config_settings(before, SECTION_STORE);
+	const struct store_options *t = config_settings(after, SECTION_STORE);
+	if (!same_text(s->location, t->location) || s->timeout != t->timeout || s->connections != t->connections ||
+	    !same_text(s->spill_dir, t->spill_dir) || s->spill_max != t->spill_max) {
+		log_warning("reload: store { } stays as it was until a restart");
 	}
 }
 
@@ -273,6 +302,18 @@ struct poison *engine_poison(struct engine *engine)
 struct message_budget *engine_message_budget(struct engine *engine)
 {
 	return &engine->budget;
+}
+
+struct store *engine_store(struct engine *engine)
+{
+	return engine->store;
+}
+
+void engine_stop_store(struct engine *engine)
+{
+	if (engine->store != NULL) {
+		store_stop(engine->store);
+	}
 }
 
 struct keystore *engine_keystore(struct engine *engine)

@@ -1,4 +1,4 @@
-/* engine: what all sessions share: the published configuration, the resolver, the content workers and our keys. */
+/* engine: what all sessions share: the published configuration, the resolver, the content workers, our keys and the store. */
 #ifndef MAILREEVE_PIPELINE_ENGINE_H
 #define MAILREEVE_PIPELINE_ENGINE_H
 
@@ -7,16 +7,19 @@
 #include "lib/inspect/keeper.h"
 #include "lib/inspect/poison.h"
 #include "lib/policy/config.h"
+#include "lib/store/store.h"
 
 struct engine;
 
 struct engine_options {
 	const char *dns_zone;        /* answers from this master file instead of the resolver; NULL: resolver */
 	const char *inspect_program; /* NULL: MAILREEVE_INSPECT in the environment, else where make install puts it */
-	bool daemon; /* it lives long: the virus database is watched, and tested */
+	/* It lives long: the virus database is watched, and tested; the store is opened to write, and must be usable. Without
+	 * it an existing store is read only, and one that cannot be read is an error in the log and no store. */
+	bool daemon;
 };
 
-/* Takes its own reference of config. NULL with *error_r (free()) when the resolver or the workers cannot start. */
+/* Takes its own reference of config. NULL with *error_r (free()) when the resolver, the workers or the store cannot start. */
 struct engine *engine_open(struct config *config, const struct engine_options *options, char **error_r);
 void engine_close(struct engine *engine); /* no session may be alive; takes NULL */
 
@@ -26,6 +29,10 @@ void engine_publish(struct engine *engine, struct config *config);
 void engine_log_counters(struct engine *engine); /* what the content workers have done since the start */
 struct config *engine_config(struct engine *engine); /* a reference of the current one: config_release() */
 
+/* The daemon ends, while transactions that were cut off may still run: what is queued for the store is written or
+ * spilled now. */
+void engine_stop_store(struct engine *engine);
+
 /* The resolver as configured, or the master file. NULL with *error_r (free()). For commands that need no more. */
 struct dns *engine_open_dns(const struct config *config, const char *zone, char **error_r);
 
@@ -33,6 +40,7 @@ struct dns *engine_dns(struct engine *engine);
 struct keeper *engine_keeper(struct engine *engine);
 struct poison *engine_poison(struct engine *engine);
 struct message_budget *engine_message_budget(struct engine *engine);
+struct store *engine_store(struct engine *engine); /* NULL: there is none */
 struct keystore *engine_keystore(struct engine *engine); /* of sign.keys_dir */
 
 #endif

@@ -5,6 +5,7 @@
 #include "lib/pipeline/tagging.h"
 #include "lib/policy/globals.h"
 #include "lib/policy/scores.h"
+#include "lib/store/store.h"
 
 const struct stage *const stages[] = {
 	&stage_message, &stage_spf,  &stage_dkim,       &stage_arc,   &stage_inspect, &stage_dmarc,
@@ -29,6 +30,7 @@ static const struct section *const sections[] = {
 	[SECTION_GLOBALS] = &globals_section,
 	[SECTION_DNS] = &dns_section,
 	[SECTION_CONTENT] = &content_section,
+	[SECTION_STORE] = &store_section,
 	[SECTION_SCORES] = &scores_section,
 	[SECTION_HEADERS] = &tagging_section,
 	&stage_message.section,

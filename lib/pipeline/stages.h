@@ -4,7 +4,15 @@
 
 #include "lib/pipeline/stage.h"
 
-enum section_index { SECTION_GLOBALS, SECTION_DNS, SECTION_CONTENT, SECTION_SCORES, SECTION_HEADERS, SECTION_FIRST_STAGE };
+enum section_index {
+	SECTION_GLOBALS,
+	SECTION_DNS,
+	SECTION_CONTENT,
+	SECTION_STORE,
+	SECTION_SCORES,
+	SECTION_HEADERS,
+	SECTION_FIRST_STAGE
+};
 
 /* stages[i] has the section index SECTION_FIRST_STAGE + i. */
 extern const struct stage *const stages[];

@@ -10,7 +10,7 @@ sub start ($class, %arg) {
     my $name = $arg{name} // 'mailreeved';
     my $dir = work_dir() . "/$name";
     mkdir $dir;
-    for my $sub ('run', 'tmp') {
+    for my $sub ('run', 'tmp', 'store') {
         mkdir "$dir/$sub";
         chown +(getpwnam 'nobody')[ 2, 3 ], "$dir/$sub";
     }
@@ -29,9 +29,13 @@ sub configure ($self, $text) {
     my $content = $text =~ /^content\b/m ? '' : "content { tmp_dir = \"$self->{dir}/tmp\" }\n";
     my $signatures = reachable(source_dir() . '/conf/signatures/mailreeve-test.ndb');
     my $virus = $text =~ /^virus\b/m ? '' : "virus { databases = {\"$signatures\"} }\n";
-    write_file($self->{config}, "$top$dns$content$virus$text");
+    my $store = $text =~ /^store\b/m ? '' : "store { " . $self->store . " }\n";
+    write_file($self->{config}, "$top$dns$content$virus$store$text");
     return;
 }
+
+# The options of store { } that make it the test's own.
+sub store ($self) { return "location = \"sqlite:$self->{dir}/store/mailreeve.db\" spill_dir = \"$self->{dir}/store/spill\"" }
 
 sub command ($self, @more) {
     my @zone = $self->{zone} ? ('--dns-zone', $self->{zone}) : ();

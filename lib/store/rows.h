@@ -1,0 +1,18 @@
+/* rows: copies of the rows of a batch, until its commit is certain. */
+#ifndef MAILREEVE_STORE_ROWS_H
+#define MAILREEVE_STORE_ROWS_H
+
+#include "lib/store/store.h"
+
+struct rows;
+
+enum { ROWS_BYTES_MAX = 64 << 20 };
+
+struct rows *rows_create(void);
+void rows_destroy(struct rows *rows); /* takes NULL */
+void rows_clear(struct rows *rows);   /* the batch starts again */
+/* False: over ROWS_BYTES_MAX. It is a store_row with rows as its context. */
+bool rows_add(void *rows, const struct store_value *columns, size_t count);
+void rows_deliver(const struct rows *rows, store_row *row, void *context);
+
+#endif

@@ -1,0 +1,121 @@
+#include "lib/store/schema.h"
+
+#include "lib/base/log.h"
+#include "lib/store/migrations.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+static const char make_table[] =
+    "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied BIGINT NOT NULL);";
+
+static bool on_integer(void *context, const struct store_value *columns, size_t count)
+{
+	int64_t *integer = context;
+	*integer = count == 1 && columns[0].type == STORE_INTEGER ? columns[0].integer : 0;
+	return false;
+}
+
+static bool on_table(void *context, const struct store_value *columns, size_t count)
+{
+	bool *found = context;
+	*found = *found || (count == 1 && slice_equal(columns[0].bytes, SLICE_LITERAL("schema_version")));
+	return true;
+}
+
+static bool read_version(const struct driver_ops *ops, struct transaction *transaction, int64_t *version_r, char **error_r)
+{
+	static const struct store_statement newest = {"SELECT MAX(version) FROM schema_version", NULL, 0};
+	const struct store_statement tables = {ops->list_tables, NULL, 0};
+	bool found = false;
+	*version_r = 0;
+	return ops->run(transaction, &tables, on_table, &found, error_r) &&
+	       (!found || ops->run(transaction, &newest, on_integer, version_r, error_r));
+}
+
+bool schema_version(const struct driver_ops *ops, struct driver *driver, int64_t *version_r, char **error_r)
+{
+	struct transaction *transaction = ops->begin(driver, DRIVER_SNAPSHOT, error_r);
+	if (transaction == NULL) {
+		return false;
+	}
+	bool good = read_version(ops, transaction, version_r, error_r);
+	char *ignored = NULL;
+	ops->finish(transaction, false, &ignored);
+	return good;
+}
+
+bool schema_refuse(int64_t version, char **error_r)
+{
+	bool newer = version > (int64_t)store_migrations_count;
+	return driver_fail(error_r, "the store's tables are of version %lld, this program needs %zu: %s", (long long)version,
+	                   store_migrations_count,
+	                   newer ? "a newer Mailreeve has changed them; install that, or restore a backup from before" : "mailreeve store migrate");
+}
+
+/* The step's text with the driver's words in it. */
+static const char *step_sql(const struct driver_ops *ops, const char *sql, struct arena *arena)
+{
+	static const char word[] = "%ID%";
+	struct strbuf text;
+	strbuf_init(&text, arena);
+	for (const char *at; (at = strstr(sql, word)) != NULL; sql = at + sizeof word - 1) {
+		strbuf_add(&text, sql, (size_t)(at - sql));
+		strbuf_add_text(&text, ops->id_column);
+	}
+	strbuf_add_text(&text, sql);
+	return text.data;
+}
+
+static bool make_step(const struct driver_ops *ops, struct transaction *transaction, size_t i, char **error_r)
+{
+	const struct store_migration *step = &store_migrations[i];
+	struct store_value values[] = {store_integer((int64_t)i + 1), store_text(step->name), store_integer(time(NULL))};
+	const struct store_statement record = {"INSERT INTO schema_version (version, name, applied) VALUES ($1, $2, $3)", values,
+	                                       sizeof values / sizeof *values};
+	struct arena *arena = arena_create(4096);
+	char *error = NULL;
+	bool good = ops->script(transaction, step_sql(ops, step->sql, arena), &error) &&
+	            ops->run(transaction, &record, NULL, NULL, &error);
+	arena_destroy(arena);
+	if (!good) {
+		driver_fail(error_r, "migration %zu (%s): %s", i + 1, step->name, error);
+		free(error);
+	}
+	return good;
+}
+
+static bool make_steps(const struct driver_ops *ops, struct transaction *transaction, int64_t *from_r, char **error_r)
+{
+	if (!ops->script(transaction, make_table, error_r) || !read_version(ops, transaction, from_r, error_r)) {
+		return false;
+	}
+	if (*from_r > (int64_t)store_migrations_count) {
+		return schema_refuse(*from_r, error_r);
+	}
+	for (size_t i = (size_t)*from_r; i < store_migrations_count; i++) {
+		if (!make_step(ops, transaction, i, error_r)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+bool schema_migrate(const struct driver_ops *ops, struct driver *driver, int64_t *from_r, char **error_r)
+{
+	int64_t from = 0;
+	char *ignored = NULL;
+	struct transaction *transaction = ops->begin(driver, DRIVER_EXCLUSIVE, error_r);
+	if (transaction == NULL) {
+		return false;
+	}
+	if (!make_steps(ops, transaction, &from, error_r)) {
+		ops->finish(transaction, false, &ignored);
+		free(ignored);
+		return false;
+	}
+	if (from_r != NULL) {
+		*from_r = from;
+	}
+	return ops->finish(transaction, true, error_r);
+}
