@@ -14,6 +14,7 @@ struct store_batch {
 	unsigned flags;            /* enum store_write_flags */
 	struct rows *rows;         /* NULL: nobody wants them */
 	enum store_result result;
+	size_t refused_at;         /* STORE_REFUSED: the statement at fault */
 };
 
 enum driver_transaction {
@@ -30,7 +31,7 @@ struct driver_ops {
 	/* deadline: monotonic. */
 	enum store_result (*query)(struct driver *driver, const struct store_statement *statement, uint64_t deadline,
 	                           store_row *row, void *context);
-	/* Each batch is atomic by itself and gets its result; they are written in order. */
+	/* Each batch is atomic by itself and gets its result. They are written in order; behind one that is unavailable none is. */
 	void (*write)(struct driver *driver, struct store_batch *batches, size_t count, uint64_t deadline);
 
 	/* NULL with *error_r. Ended by finish(): commit or roll back. False of it: it was not committed, *error_r. One at a time. */
@@ -42,7 +43,8 @@ struct driver_ops {
 	/* Any number of statements without values, ended by ";". */
 	bool (*script)(struct transaction *transaction, const char *sql, char **error_r);
 	const char *list_tables;  /* one column: the names of our tables, in order */
-	/* For the rows of a table to number themselves beyond what was imported: a statement with the table's name as $1, or NULL. */
+	/* For the rows of a table with an identity column to number themselves beyond what was imported: a statement with the
+	 * table's name twice as %s. NULL: they do. */
 	const char *restart_ids;
 
 	/* What is damaged, one line each, to row; false with *error_r when it could not be found out. */

@@ -122,11 +122,11 @@ static void note_lost(struct later *later, const char *why)
 	}
 }
 
-/* Refused: was it written before, by an attempt whose answer did not reach us? */
-static enum store_result settle_refused(struct later *later, const char *id, uint64_t sequence)
+/* Refused: when it is our own statement that is at fault it was written before, by an attempt whose answer did not reach us. */
+static enum store_result settle_refused(struct later *later, const char *id, uint64_t sequence, bool by_number)
 {
-	uint64_t at;
-	enum store_result result = reached(later, id, &at);
+	uint64_t at = 0;
+	enum store_result result = by_number ? reached(later, id, &at) : STORE_OK;
 	if (result == STORE_OK && at < sequence) {
 		note_lost(later, "the store refuses it");
 	}
@@ -145,7 +145,7 @@ static size_t group_write(struct later *later, struct group *group)
 	while (done < group->count) {
 		enum store_result result = group->batches[done].result;
 		if (result == STORE_REFUSED) {
-			result = settle_refused(later, group->id, group->sequences[done]);
+			result = settle_refused(later, group->id, group->sequences[done], group->batches[done].refused_at == 0);
 		}
 		store_note(store, result);
 		if (result != STORE_OK) {

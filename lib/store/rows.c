@@ -60,6 +60,14 @@ bool rows_add(void *context, const struct store_value *columns, size_t count)
 	return true;
 }
 
+void rows_drop_first(struct rows *rows)
+{
+	if (rows->first != NULL) {
+		rows->first = rows->first->next;
+		rows->end = rows->first == NULL ? &rows->first : rows->end;
+	}
+}
+
 void rows_deliver(const struct rows *rows, store_row *row, void *context)
 {
 	for (const struct row_item *item = rows->first; item != NULL && row(context, item->columns, item->count);

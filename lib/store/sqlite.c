@@ -59,6 +59,7 @@ static int write_batch(struct connection *connection, struct store_batch *batch)
 	for (size_t i = 0; i < batch->count && code == SQLITE_OK; i++) {
 		code = connection_run(connection, &batch->statements[i], batch->rows == NULL ? NULL : rows_add, batch->rows);
 		if (connection_result(code) == STORE_REFUSED) {
+			batch->refused_at = i;
 			log_refused(connection, batch->statements[i].sql);
 		}
 	}

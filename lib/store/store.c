@@ -206,7 +206,8 @@ static const struct driver_ops *driver_of(const char *location)
 	if (sqlite_file_path(location) != NULL) {
 		return &sqlite_driver;
 	}
-	return NULL;
+	bool postgres = strncmp(location, "postgresql://", 13) == 0 || strncmp(location, "postgres://", 11) == 0;
+	return postgres ? &postgres_driver : NULL;
 }
 
 /* The folder that path lies in, and those above it: for everybody to pass through, the last one for the daemon's user. */
@@ -250,11 +251,37 @@ bool store_exists(const struct store_options *options)
 	return options->location[0] != '\0' && (path == NULL || access(path, F_OK) == 0);
 }
 
+/* Stars for what stands from `from` up to `to`. */
+static void mask(char *text, size_t from, size_t to)
+{
+	memmove(text + from + 3, text + to, strlen(text + to) + 1);
+	memcpy(text + from, "***", 3);
+}
+
+/* "//user:password@" and "?password=...": a password may hold "@", so the last one before the path counts. */
 char *store_location_text(const char *location)
 {
-	char *text = strdup(location);
+	static const char parameter[] = "password=";
+	char *text = malloc(4 * strlen(location) + 16);
 	if (text == NULL) {
 		abort();
+	}
+	strcpy(text, location);
+	char *start = strstr(text, "://");
+	if (start == NULL) {
+		return text;
+	}
+	start += 3;
+	size_t authority = strcspn(start, "/?");
+	char *at = memrchr(start, '@', authority);
+	char *colon = at == NULL ? NULL : memchr(start, ':', (size_t)(at - start));
+	if (colon != NULL) {
+		mask(text, (size_t)(colon + 1 - text), (size_t)(at - text));
+	}
+	char *query = strchr(start, '?');
+	for (char *found = query; found != NULL && (found = strstr(found, parameter)) != NULL;) {
+		found += sizeof parameter - 1;
+		mask(text, (size_t)(found - text), (size_t)(found - text) + strcspn(found, "&"));
 	}
 	return text;
 }

@@ -1,0 +1,81 @@
+package Mailreeve::Postgres;
+
+# A PostgreSQL server of the test's own, on a unix socket, as an unprivileged user.
+
+use v5.36;
+use Carp qw(croak);
+use File::Path qw(make_path);
+use Mailreeve::Process qw(work_dir spawn stop wait_until write_file read_file ended answers);
+
+# Where Debian puts the server's programs; undef: PostgreSQL is not installed.
+sub programs { return (sort glob '/usr/lib/postgresql/*/bin')[-1] }
+
+# sync: whether commits reach the disk, as they must where the server is killed.
+sub start ($class, %arg) {
+    my $name = $arg{name} // 'postgres';
+    my $dir = work_dir() . "/$name";
+    my $self = bless { dir => $dir, data => "$dir/data", socket => "$dir/.s.PGSQL.5432", user => $> == 0 ? 'nobody' : scalar getpwuid $>, %arg }, $class;
+    make_path($dir);
+    chown +(getpwnam $self->{user})[ 2, 3 ], $dir if $> == 0;
+    $self->as_user(programs() . '/initdb', '-D', $self->{data}, '-U', 'mailreeve', '-A', 'trust', '-E', 'UTF8', '--no-sync',
+        '--locale=C.UTF-8') or croak "initdb: " . read_file("$dir/command.log");
+    $self->up;
+    $self->sql('template1', 'CREATE DATABASE mail');
+    return $self;
+}
+
+# ( program, argument ... ) as the unprivileged user
+sub command ($self, @command) {
+    return $> == 0 ? ('setpriv', "--reuid=$self->{user}", '--clear-groups', @command) : @command;
+}
+
+sub as_user ($self, @command) {
+    my $log = "$self->{dir}/command.log";
+    my $pid = fork // croak "fork: $!";
+    if ($pid == 0) {
+        chdir $self->{dir};
+        open STDOUT, '>', $log;
+        open STDERR, '>&', \*STDOUT;
+        exec $self->command(@command);
+    }
+    waitpid $pid, 0;
+    return $? == 0;
+}
+
+sub up ($self) {
+    my $process = $self->{process} = spawn(name => $self->{name} // 'postgres', log => "$self->{dir}/log", command => [
+        $self->command(programs() . '/postgres', '-D', $self->{data}, '-k', $self->{dir}, '-c', 'listen_addresses=',
+            '-c', 'max_connections=40', '-c', 'shared_buffers=16MB', map { ('-c', $_) } @{ $self->{settings} // [] }) ]);
+    wait_until("PostgreSQL: $self->{dir}/log",
+        sub { croak read_file("$self->{dir}/log") if ended($process); eval { $self->sql('template1', 'SELECT 1'); 1 } });
+    return;
+}
+
+# TERM would wait for its clients.
+sub down ($self, $signal = 'INT') {
+    if ($signal eq 'KILL') {
+        kill 'KILL', -$self->{process}{pid};
+        wait_until('PostgreSQL to be dead', sub { ended($self->{process}) });
+        stop($self->{process});
+        # Children that outlive it keep its shared memory.
+        wait_until('its children to be gone', sub { !grep { read_file($_) =~ /\Q$self->{data}\E/ } glob '/proc/[0-9]*/cmdline' });
+        return;
+    }
+    stop($self->{process}, $signal);
+    return;
+}
+
+sub location ($self, $database = 'mail') { return "postgresql://mailreeve\@/$database?host=$self->{dir}" }
+
+# What psql prints, columns parted by "|".
+sub sql ($self, $database, $sql) {
+    my @command = ('psql', '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-h', $self->{dir}, '-U', 'mailreeve', '-d', $database, '-c', $sql);
+    open my $out, '-|', @command, or croak "psql: $!";
+    local $/ = undef;
+    my $text = <$out> // '';
+    close $out or croak "psql: $sql";
+    chomp $text;
+    return $text;
+}
+
+1;
