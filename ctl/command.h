@@ -2,6 +2,8 @@
 #ifndef MAILREEVE_CTL_COMMAND_H
 #define MAILREEVE_CTL_COMMAND_H
 
+#include <stdbool.h>
+
 /* argv[0] is the subcommand's name. The result is the exit status: 0; 1: it failed; 2: it was called wrongly. */
 struct command {
 	const char *name;
@@ -12,8 +14,23 @@ struct command {
 int cmd_config(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_key(int argc, char **argv);
+int cmd_store(int argc, char **argv);
 
 /* The configuration file when none is named: the installed one where it exists, else NULL (built-in defaults). */
 const char *command_default_config(void);
+
+struct config;
+struct store;
+
+/* The configuration file that was named, or the installed one. NULL: the error was printed. config_release(). */
+struct config *command_load_config(const char *path);
+
+/* Root becomes the daemon's user for good, so that no file is left that the daemon cannot write, and no link that it may have
+ * laid is followed. For others nothing. False: the error was printed. */
+bool command_become_daemon(const struct config *config);
+
+/* The store of the configuration, opened by the daemon's user (command_become_daemon()); flags: enum store_open_flags. NULL: there is none, or it cannot be
+ * used; the reason was printed. store_close(). */
+struct store *command_open_store(const struct config *config, unsigned flags);
 
 #endif

@@ -12,6 +12,7 @@ static const struct command commands[] = {
     {"config", cmd_config, "check, show or print a sample of the configuration"},
     {"explain", cmd_explain, "say what the daemon would do with a message, and why"},
     {"key", cmd_key, "make, publish, activate and retire the keys that sign"},
+    {"store", cmd_store, "look after what the daemon remembers: migrate, check, back up, move"},
     {NULL, NULL, NULL},
 };
 

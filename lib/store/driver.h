@@ -42,13 +42,18 @@ struct driver_ops {
 	            char **error_r);
 	/* Any number of statements without values, ended by ";". */
 	bool (*script)(struct transaction *transaction, const char *sql, char **error_r);
-	const char *list_tables;  /* one column: the names of our tables, in order */
+	/* Statements without rows, one after the other; false with *error_r. */
+	bool (*run_batch)(struct transaction *transaction, const struct store_statement *statements, size_t count, char **error_r);
+	const char *list_tables;  /* one column: the names of the tables that there are */
+	const char *list_columns; /* one column: those of the table $1, in order */
 	/* For the rows of a table with an identity column to number themselves beyond what was imported: a statement with the
-	 * table's name twice as %s. NULL: they do. */
+	 * table's name in place of each "%". NULL: they do. */
 	const char *restart_ids;
 
 	/* What is damaged, one line each, to row; false with *error_r when it could not be found out. */
 	bool (*check)(struct driver *driver, store_row *row, void *context, char **error_r);
+	/* A copy of the database to fd; NULL: it has means of its own. */
+	bool (*backup)(struct driver *driver, int fd, char **error_r);
 };
 
 extern const struct driver_ops sqlite_driver, postgres_driver;

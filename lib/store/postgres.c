@@ -297,6 +297,16 @@ static bool postgres_run(struct transaction *transaction, const struct store_sta
 	return end.result == STORE_OK || driver_fail(error_r, "%s", end.text);
 }
 
+static bool postgres_run_batch(struct transaction *transaction, const struct store_statement *statements, size_t count,
+                               char **error_r)
+{
+	if (count == 0) {
+		return true;
+	}
+	struct postgres_end end = postgres_batch(transaction->postgres, statements, count, 0, NULL, NULL);
+	return end.result == STORE_OK || driver_fail(error_r, "%s", end.text);
+}
+
 static bool postgres_transaction_script(struct transaction *transaction, const char *sql, char **error_r)
 {
 	return postgres_script(transaction->postgres, sql, error_r);
@@ -381,7 +391,11 @@ const struct driver_ops postgres_driver = {
     .finish = postgres_finish,
     .run = postgres_run,
     .script = postgres_transaction_script,
+    .run_batch = postgres_run_batch,
+    .list_columns = "SELECT CAST(column_name AS TEXT) FROM information_schema.columns WHERE table_schema = current_schema() AND "
+                    "table_name = $1 ORDER BY ordinal_position",
     .list_tables = "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename",
-    .restart_ids = "SELECT setval(pg_get_serial_sequence('%s', 'id'), COALESCE(MAX(id), 1), MAX(id) IS NOT NULL) FROM %s",
+    .restart_ids = "SELECT setval(pg_get_serial_sequence('%', 'id'), COALESCE(MAX(id), 1), MAX(id) IS NOT NULL) FROM %",
     .check = postgres_check,
+    .backup = NULL, /* pg_dump, pg_basebackup */
 };

@@ -3,6 +3,7 @@
 #include "lib/base/log.h"
 #include "lib/store/migrations.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -23,7 +24,7 @@ static bool on_table(void *context, const struct store_value *columns, size_t co
 	return true;
 }
 
-static bool read_version(const struct driver_ops *ops, struct transaction *transaction, int64_t *version_r, char **error_r)
+bool schema_read(const struct driver_ops *ops, struct transaction *transaction, int64_t *version_r, char **error_r)
 {
 	static const struct store_statement newest = {"SELECT MAX(version) FROM schema_version", NULL, 0};
 	const struct store_statement tables = {ops->list_tables, NULL, 0};
@@ -39,7 +40,7 @@ bool schema_version(const struct driver_ops *ops, struct driver *driver, int64_t
 	if (transaction == NULL) {
 		return false;
 	}
-	bool good = read_version(ops, transaction, version_r, error_r);
+	bool good = schema_read(ops, transaction, version_r, error_r);
 	char *ignored = NULL;
 	ops->finish(transaction, false, &ignored);
 	return good;
@@ -85,20 +86,35 @@ static bool make_step(const struct driver_ops *ops, struct transaction *transact
 	return good;
 }
 
+bool schema_steps(const struct driver_ops *ops, struct transaction *transaction, int64_t from, int64_t to, char **error_r)
+{
+	bool good = ops->script(transaction, make_table, error_r);
+	for (size_t i = (size_t)from; good && i < (size_t)to; i++) {
+		good = make_step(ops, transaction, i, error_r);
+	}
+	return good;
+}
+
 static bool make_steps(const struct driver_ops *ops, struct transaction *transaction, int64_t *from_r, char **error_r)
 {
-	if (!ops->script(transaction, make_table, error_r) || !read_version(ops, transaction, from_r, error_r)) {
-		return false;
-	}
-	if (*from_r > (int64_t)store_migrations_count) {
-		return schema_refuse(*from_r, error_r);
-	}
-	for (size_t i = (size_t)*from_r; i < store_migrations_count; i++) {
-		if (!make_step(ops, transaction, i, error_r)) {
-			return false;
+	int64_t newest = (int64_t)store_migrations_count;
+	return schema_read(ops, transaction, from_r, error_r) && (*from_r <= newest || schema_refuse(*from_r, error_r)) &&
+	       schema_steps(ops, transaction, *from_r, newest, error_r);
+}
+
+bool schema_numbers_itself(const char *table)
+{
+	for (size_t i = 0; i < store_migrations_count; i++) {
+		char create[128];
+		snprintf(create, sizeof create, "CREATE TABLE %s (", table);
+		const char *at = strstr(store_migrations[i].sql, create);
+		const char *end = at == NULL ? NULL : strchr(at, ';');
+		const char *word = at == NULL ? NULL : strstr(at, "%ID%");
+		if (word != NULL && (end == NULL || word < end)) {
+			return true;
 		}
 	}
-	return true;
+	return false;
 }
 
 bool schema_migrate(const struct driver_ops *ops, struct driver *driver, int64_t *from_r, char **error_r)

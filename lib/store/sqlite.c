@@ -331,7 +331,22 @@ static bool sqlite_script(struct transaction *transaction, const char *sql, char
 	return transaction_good(transaction, connection_script(transaction->connection, sql), error_r);
 }
 
+static bool sqlite_run_batch(struct transaction *transaction, const struct store_statement *statements, size_t count,
+                             char **error_r)
+{
+	int code = SQLITE_OK;
+	for (size_t i = 0; i < count && code == SQLITE_OK; i++) {
+		code = connection_run(transaction->connection, &statements[i], NULL, NULL);
+	}
+	return transaction_good(transaction, code, error_r);
+}
+
 /* ---- life ---- */
+
+static bool sqlite_backup(struct driver *driver, int fd, char **error_r)
+{
+	return sqlite_file_backup(driver->path, fd, error_r);
+}
 
 static bool sqlite_check(struct driver *driver, store_row *row, void *context, char **error_r)
 {
@@ -412,7 +427,10 @@ const struct driver_ops sqlite_driver = {
     .finish = sqlite_finish,
     .run = sqlite_run,
     .script = sqlite_script,
+    .run_batch = sqlite_run_batch,
+    .list_columns = "SELECT name FROM pragma_table_info($1) ORDER BY cid",
     .list_tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name",
     .restart_ids = NULL, /* AUTOINCREMENT looks at the rows itself */
     .check = sqlite_check,
+    .backup = sqlite_backup,
 };

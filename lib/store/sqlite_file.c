@@ -1,12 +1,14 @@
 #include "lib/store/sqlite_file.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/store/driver.h"
 #include "lib/store/sqlite_connection.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -128,5 +130,64 @@ bool sqlite_file_quick_check(const char *path, bool read_only, char **error_r)
 		good = false;
 	}
 	free(found);
+	return good;
+}
+
+/* ---- copies ---- */
+
+/* A read transaction holds the moment: without it each commit of another connection makes SQLite begin again. */
+static bool copy_pages(struct connection *from, const char *to, char **error_r)
+{
+	sqlite3 *copy = NULL;
+	int code = sqlite3_open_v2(to, &copy, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+	if (code == SQLITE_OK) {
+		code = connection_script(from, "BEGIN; SELECT COUNT(*) FROM sqlite_schema");
+	}
+	sqlite3_backup *backup = code == SQLITE_OK ? sqlite3_backup_init(copy, "main", from->db, "main") : NULL;
+	if (backup != NULL) {
+		sqlite3_backup_step(backup, -1);
+		code = sqlite3_backup_finish(backup);
+	}
+	/* One file, that needs no log beside it. */
+	if (code == SQLITE_OK) {
+		code = sqlite3_exec(copy, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
+	}
+	bool good = code == SQLITE_OK || driver_fail(error_r, "%s: %s%s", to, sqlite3_errstr(code), sqlite_advice(code));
+	sqlite3_close(copy);
+	return good;
+}
+
+static bool copy_bytes(int from, int to, char **error_r)
+{
+	enum { BUFFER_SIZE = 1 << 20 };
+	char *buffer = malloc(BUFFER_SIZE);
+	ssize_t n = -1;
+	bool good = buffer != NULL;
+	while (good && (n = read(from, buffer, BUFFER_SIZE)) > 0) {
+		good = io_write_all(to, buffer, (size_t)n);
+	}
+	good = good && n == 0 && (fsync(to) == 0 || errno == EINVAL || errno == EROFS); /* a pipe has no disk */
+	free(buffer);
+	return good || driver_fail(error_r, "%s", strerror(errno));
+}
+
+bool sqlite_file_backup(const char *path, int fd, char **error_r)
+{
+	char *name;
+	if (asprintf(&name, "%s.backup-XXXXXX", path) < 0) {
+		abort();
+	}
+	struct connection *from = connection_open(path, CONNECTION_READ, BUSY_NS, error_r);
+	int copy = from == NULL ? -1 : mkostemp(name, O_CLOEXEC);
+	bool good = copy >= 0 && copy_pages(from, name, error_r) && copy_bytes(copy, fd, error_r);
+	if (from != NULL && copy < 0) {
+		driver_fail(error_r, "%s: %s", name, strerror(errno));
+	}
+	if (copy >= 0) {
+		unlink(name);
+		close(copy);
+	}
+	connection_close(from);
+	free(name);
 	return good;
 }
