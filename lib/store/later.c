@@ -303,7 +303,7 @@ static void write_group(struct later *later)
 {
 	struct group group = {.arena = arena_create(65536), .id = spill_id(later->spill)};
 	for (const struct item *item = later->group; item != NULL; item = item->next) {
-		if (!group_add(&group, item->sequence, (struct slice){item->data, item->size}, 0)) {
+		if (!group_add(&group, item->sequence, (struct slice){item->data, item->size}, later->store->ops->later_flags)) {
 			abort(); /* we have encoded it ourselves */
 		}
 	}

@@ -419,6 +419,7 @@ static struct driver *sqlite_open(const struct store_options *options, unsigned 
 const struct driver_ops sqlite_driver = {
     .name = "SQLite " SQLITE_VERSION,
     .id_column = "INTEGER PRIMARY KEY AUTOINCREMENT",
+    .later_flags = 0,
     .open = sqlite_open,
     .close = sqlite_close,
     .query = sqlite_query,

@@ -5,18 +5,24 @@ package Mailreeve::Postgres;
 use v5.36;
 use Carp qw(croak);
 use File::Path qw(make_path);
-use Mailreeve::Process qw(work_dir spawn stop wait_until write_file read_file ended answers);
+use Mailreeve::Process qw(work_dir spawn stop wait_until read_file ended);
 
 # Where Debian puts the server's programs; undef: PostgreSQL is not installed.
 sub programs { return (sort glob '/usr/lib/postgresql/*/bin')[-1] }
 
-# sync: whether commits reach the disk, as they must where the server is killed.
+# of: the server that it is a standby of. settings: [ 'name=value', ... ].
 sub start ($class, %arg) {
     my $name = $arg{name} // 'postgres';
     my $dir = work_dir() . "/$name";
     my $self = bless { dir => $dir, data => "$dir/data", socket => "$dir/.s.PGSQL.5432", user => $> == 0 ? 'nobody' : scalar getpwuid $>, %arg }, $class;
     make_path($dir);
     chown +(getpwnam $self->{user})[ 2, 3 ], $dir if $> == 0;
+    if ($arg{of}) {
+        $self->as_user(programs() . '/pg_basebackup', '-D', $self->{data}, '-R', '-h', $arg{of}{dir}, '-U', 'mailreeve', '-X', 'stream',
+            '-c', 'fast', '--no-sync', '-d', "application_name=$name") or croak "pg_basebackup: " . read_file("$dir/command.log");
+        $self->up;
+        return $self;
+    }
     $self->as_user(programs() . '/initdb', '-D', $self->{data}, '-U', 'mailreeve', '-A', 'trust', '-E', 'UTF8', '--no-sync',
         '--locale=C.UTF-8') or croak "initdb: " . read_file("$dir/command.log");
     $self->up;
@@ -47,21 +53,26 @@ sub up ($self) {
         $self->command(programs() . '/postgres', '-D', $self->{data}, '-k', $self->{dir}, '-c', 'listen_addresses=',
             '-c', 'max_connections=40', '-c', 'shared_buffers=16MB', map { ('-c', $_) } @{ $self->{settings} // [] }) ]);
     wait_until("PostgreSQL: $self->{dir}/log",
-        sub { croak read_file("$self->{dir}/log") if ended($process); eval { $self->sql('template1', 'SELECT 1'); 1 } });
+        sub { croak read_file("$self->{dir}/log") if ended($process); system("psql -X -q -h '$self->{dir}' -U mailreeve -d template1 -c '' > '$self->{dir}/psql.log' 2>&1") == 0 });
     return;
 }
 
 # TERM would wait for its clients.
 sub down ($self, $signal = 'INT') {
     if ($signal eq 'KILL') {
-        kill 'KILL', -$self->{process}{pid};
-        wait_until('PostgreSQL to be dead', sub { ended($self->{process}) });
-        stop($self->{process});
-        # Children that outlive it keep its shared memory.
-        wait_until('its children to be gone', sub { !grep { read_file($_) =~ /\Q$self->{data}\E/ } glob '/proc/[0-9]*/cmdline' });
-        return;
+        # Its children lead groups of their own; one that outlives it keeps its memory, and the next server from starting.
+        my $pid = $self->{process}{pid};
+        my @children = grep { read_file("/proc/$_/stat") =~ /^\d+ \(.*\) \S $pid /s } map { m{(\d+)\z} } glob '/proc/[0-9]*';
+        kill 'KILL', $pid, @children;
+        wait_until('PostgreSQL to be dead', sub { ended($self->{process}) && !grep { read_file("/proc/$_/stat") =~ /\) [^Z] /s } @children });
     }
     stop($self->{process}, $signal);
+    return;
+}
+
+# A standby becomes the primary.
+sub promote ($self) {
+    $self->as_user(programs() . '/pg_ctl', 'promote', '-D', $self->{data}) or croak "promote: " . read_file("$self->{dir}/command.log");
     return;
 }
 
@@ -74,8 +85,7 @@ sub sql ($self, $database, $sql) {
     local $/ = undef;
     my $text = <$out> // '';
     close $out or croak "psql: $sql";
-    chomp $text;
-    return $text;
+    return $text =~ s/\n\z//r;
 }
 
 1;
