@@ -4,6 +4,7 @@
 #include "lib/policy/verdict.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 
 /* A text as libconfuse reads it back: in double quotes, its escapes undone by the reader. */
 static void print_text(const char *text, FILE *out)
@@ -16,6 +17,13 @@ static void print_text(const char *text, FILE *out)
 		fputc(*text, out);
 	}
 	fputc('"', out);
+}
+
+static void print_string(const struct option_row *row, const char *text, FILE *out)
+{
+	char *shown = row->shown == NULL ? NULL : row->shown(text);
+	print_text(shown == NULL ? text : shown, out);
+	free(shown);
 }
 
 /* Numbers and words stand bare; what may hold anything is quoted. */
@@ -32,7 +40,7 @@ static void print_value(const struct option_row *row, const char *const *texts, 
 		fputs(texts[0], out);
 		return;
 	case OPTION_STRING:
-		print_text(texts[0], out);
+		print_string(row, texts[0], out);
 		return;
 	case OPTION_STRINGS:
 	case OPTION_NETWORKS:

@@ -43,6 +43,7 @@ struct option_row {
 	uint64_t min, max;
 	const struct option_word *words; /* OPTION_WORD */
 	const char *help;                /* one line */
+	char *(*shown)(const char *text); /* OPTION_STRING: how `config show` prints it, without passwords; free(). NULL: as it is */
 };
 
 /* A named block of options: `name { ... }`, or the top level of the file for "". */

@@ -33,6 +33,7 @@ sub ask ($probe, $line) { print { $probe->{in} } "$line\n"; return readline($pro
 sub end ($probe) {
     print { $probe->{in} } "quit\n";
     my @rest = readline $probe->{out};
+    { no warnings 'io'; close $probe->{in} or 1 }
     waitpid $probe->{pid}, 0;
     return $?;
 }
@@ -417,8 +418,11 @@ SKIP: {
     end($probe);
 
     # A primary with a standby; the primary dies, the standby takes over.
-    my $primary = Mailreeve::Postgres->start(name => 'primary', settings => [ 'synchronous_standby_names=standby' ], lazy => 1);
+    my $primary = Mailreeve::Postgres->start(name => 'primary');
     my $standby = Mailreeve::Postgres->start(name => 'standby', of => $primary);
+    # From now on a commit is one when the standby has it.
+    $primary->sql('mail', 'ALTER SYSTEM SET synchronous_standby_names = standby');
+    $primary->sql('mail', 'SELECT pg_reload_conf()');
     $probe = probe("postgresql://mailreeve\@/mail?host=$standby->{dir},$primary->{dir}&target_session_attrs=read-write", timeout => 3000);
     is($probe->{opened}, 'open', 'two hosts, the first one a standby');
     ask($probe, 'tables');

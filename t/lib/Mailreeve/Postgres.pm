@@ -10,7 +10,7 @@ use Mailreeve::Process qw(work_dir spawn stop wait_until read_file ended);
 # Where Debian puts the server's programs; undef: PostgreSQL is not installed.
 sub programs { return (sort glob '/usr/lib/postgresql/*/bin')[-1] }
 
-# of: the server that it is a standby of. settings: [ 'name=value', ... ].
+# of: the server that it is a standby of.
 sub start ($class, %arg) {
     my $name = $arg{name} // 'postgres';
     my $dir = work_dir() . "/$name";
@@ -51,7 +51,7 @@ sub as_user ($self, @command) {
 sub up ($self) {
     my $process = $self->{process} = spawn(name => $self->{name} // 'postgres', log => "$self->{dir}/log", command => [
         $self->command(programs() . '/postgres', '-D', $self->{data}, '-k', $self->{dir}, '-c', 'listen_addresses=',
-            '-c', 'max_connections=40', '-c', 'shared_buffers=16MB', map { ('-c', $_) } @{ $self->{settings} // [] }) ]);
+            '-c', 'max_connections=40', '-c', 'shared_buffers=16MB') ]);
     wait_until("PostgreSQL: $self->{dir}/log",
         sub { croak read_file("$self->{dir}/log") if ended($process); system("psql -X -q -h '$self->{dir}' -U mailreeve -d template1 -c '' > '$self->{dir}/psql.log' 2>&1") == 0 });
     return;
