@@ -19,13 +19,6 @@ static void print_text(const char *text, FILE *out)
 	fputc('"', out);
 }
 
-static void print_string(const struct option_row *row, const char *text, FILE *out)
-{
-	char *shown = row->shown == NULL ? NULL : row->shown(text);
-	print_text(shown == NULL ? text : shown, out);
-	free(shown);
-}
-
 /* Numbers and words stand bare; what may hold anything is quoted. */
 static void print_value(const struct option_row *row, const char *const *texts, size_t count, FILE *out)
 {
@@ -40,7 +33,7 @@ static void print_value(const struct option_row *row, const char *const *texts, 
 		fputs(texts[0], out);
 		return;
 	case OPTION_STRING:
-		print_string(row, texts[0], out);
+		print_text(texts[0], out);
 		return;
 	case OPTION_STRINGS:
 	case OPTION_NETWORKS:
@@ -55,10 +48,14 @@ static void print_value(const struct option_row *row, const char *const *texts, 
 	fputc('}', out);
 }
 
-static void print_line(const char *indent, const struct option_row *row, const struct config_value *value, FILE *out)
+static void print_line(const struct section *section, const char *indent, const struct option_row *row,
+                       const struct config_value *value, FILE *out)
 {
+	char *shown = section->shown == NULL || row->type != OPTION_STRING ? NULL : section->shown(value->texts[0]);
+	const char *const texts[] = {shown};
 	fprintf(out, "%s%s = ", indent, row->name);
-	print_value(row, value->texts, value->count, out);
+	print_value(row, shown == NULL ? value->texts : texts, value->count, out);
+	free(shown);
 	fputs(value->line == 0 ? " # default\n" : "\n", out);
 }
 
@@ -88,7 +85,7 @@ static void print_part(const struct config_part *part, FILE *out)
 		        part->mode_line == 0 ? " # default\n" : "\n");
 	}
 	for (size_t i = 0; i < part->row_count; i++) {
-		print_line(indent, &section->options[i], &part->values[i], out);
+		print_line(section, indent, &section->options[i], &part->values[i], out);
 	}
 	fputs(top ? "\n" : "}\n\n", out);
 }

@@ -43,7 +43,6 @@ struct option_row {
 	uint64_t min, max;
 	const struct option_word *words; /* OPTION_WORD */
 	const char *help;                /* one line */
-	char *(*shown)(const char *text); /* OPTION_STRING: how `config show` prints it, without passwords; free(). NULL: as it is */
 };
 
 /* A named block of options: `name { ... }`, or the top level of the file for "". */
@@ -57,6 +56,7 @@ struct section {
 	const struct finding_code *codes;
 	enum stage_mode mode;
 	bool needed; /* `mode` cannot be off: other stages wait for this one */
+	char *(*shown)(const char *text); /* how `config show` prints its texts, without passwords; free(). NULL: as they are */
 };
 
 #endif

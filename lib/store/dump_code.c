@@ -116,15 +116,15 @@ static bool get_text(struct slice text, struct arena *arena, struct slice *text_
 static bool get_blob(struct slice text, struct arena *arena, struct slice *bytes_r)
 {
 	char *bytes = arena_alloc(arena, text.len / 2);
+	if (text.len % 2 != 0) {
+		return false;
+	}
 	for (size_t i = 0; i < text.len; i++) {
 		const char *digit = memchr(hex_digits, text.data[i], sizeof hex_digits - 1);
 		if (digit == NULL) {
 			return false;
 		}
 		bytes[i / 2] = (char)(i % 2 == 0 ? (digit - hex_digits) << 4 : bytes[i / 2] | (digit - hex_digits));
-		if (i + 1 == text.len && i % 2 == 0) {
-			return false;
-		}
 	}
 	*bytes_r = (struct slice){bytes, text.len / 2};
 	return true;

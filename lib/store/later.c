@@ -24,6 +24,7 @@
 #define RETRY_MAX_NS (5 * CLOCK_NS_PER_S)
 #define ADOPT_NS (60 * CLOCK_NS_PER_S)
 #define CLOSE_NS (5 * CLOCK_NS_PER_S)
+enum { FORGET_SECONDS = 90 * 24 * 3600 };
 enum { GROUP_MAX = 64, GROUP_BYTES = 4 << 20, QUEUE_BYTES_MAX = 64 << 20, QUEUE_BYTES_BEHIND = 8 << 20 };
 
 struct item {
@@ -368,10 +369,20 @@ static void later_step(struct later *later, bool behind)
 	}
 }
 
+/* Rows of processes that are long gone. One that lives and is idle makes its row again. */
+static void forget_old(struct later *later)
+{
+	struct store_value before = store_integer(time(NULL) - FORGET_SECONDS);
+	const struct store_statement statement = {"DELETE FROM store_spool WHERE changed < $1", &before, 1};
+	struct store_batch batch = {.statements = &statement, .count = 1};
+	later->store->ops->write(later->store->driver, &batch, 1, clock_now() + later->store->timeout_ns);
+}
+
 static void *later_main(void *context)
 {
 	struct later *later = context;
 	bool working = true;
+	forget_old(later);
 	while (working) {
 		pthread_mutex_lock(&later->lock);
 		later_wait(later);

@@ -96,7 +96,7 @@ static void *connector_main(void *context)
 
 /* ---- the pool ---- */
 
-static struct postgres *pool_acquire(struct driver *driver, uint64_t deadline)
+static struct postgres *pool_take(struct driver *driver, uint64_t deadline)
 {
 	struct timespec limit = clock_timespec(deadline);
 	struct postgres *postgres = NULL;
@@ -137,6 +137,17 @@ static void pool_release(struct driver *driver, struct postgres *postgres)
 	}
 }
 
+/* Without those that the server has closed meanwhile, when it was restarted, say. */
+static struct postgres *pool_acquire(struct driver *driver, uint64_t deadline)
+{
+	struct postgres *postgres;
+	while ((postgres = pool_take(driver, deadline)) != NULL && !postgres_alive(postgres)) {
+		postgres->broken = true;
+		pool_release(driver, postgres);
+	}
+	return postgres;
+}
+
 /* ---- statements ---- */
 
 /* Runs them on a connection of the pool; what may be tried again at once is. rows: cleared before each attempt. */
@@ -153,6 +164,9 @@ static struct postgres_end run(struct driver *driver, const struct store_stateme
 			rows_clear(rows);
 		}
 		end = postgres_batch(postgres, statements, count, deadline, rows == NULL ? NULL : rows_add, rows);
+		if (end.result == STORE_OK && rows_overflowed(rows)) {
+			end = (struct postgres_end){.result = STORE_REFUSED, .text = "more than 512 MB of rows"};
+		}
 		bool again = end.again;
 		pool_release(driver, postgres);
 		if (!again) {

@@ -185,6 +185,12 @@ void postgres_disconnect(struct postgres *postgres)
 	free(postgres);
 }
 
+bool postgres_alive(struct postgres *postgres)
+{
+	struct pollfd fd = {.fd = PQsocket(postgres->conn), .events = POLLIN};
+	return fd.fd >= 0 && (poll(&fd, 1, 0) == 0 || (PQconsumeInput(postgres->conn) && PQstatus(postgres->conn) == CONNECTION_OK));
+}
+
 bool postgres_script(struct postgres *postgres, const char *sql, char **error_r)
 {
 	struct postgres_end end = {.result = STORE_OK};

@@ -28,6 +28,9 @@ bool postgres_parse(const char *location, char **error_r);
 struct postgres *postgres_connect(const char *location, enum postgres_kind kind, uint64_t timeout_ns, char **error_r);
 void postgres_disconnect(struct postgres *postgres); /* takes NULL */
 
+/* Has the server not closed it while nobody used it? */
+bool postgres_alive(struct postgres *postgres);
+
 /* Statements without values. False with *error_r. */
 bool postgres_script(struct postgres *postgres, const char *sql, char **error_r);
 

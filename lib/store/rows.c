@@ -11,6 +11,7 @@ struct row_item {
 struct rows {
 	struct arena *arena;
 	struct row_item *first, **end;
+	bool overflowed;
 };
 
 struct rows *rows_create(void)
@@ -37,6 +38,12 @@ void rows_clear(struct rows *rows)
 	arena_reset(rows->arena);
 	rows->first = NULL;
 	rows->end = &rows->first;
+	rows->overflowed = false;
+}
+
+bool rows_overflowed(const struct rows *rows)
+{
+	return rows != NULL && rows->overflowed;
 }
 
 bool rows_add(void *context, const struct store_value *columns, size_t count)
@@ -47,6 +54,7 @@ bool rows_add(void *context, const struct store_value *columns, size_t count)
 		size += columns[i].bytes.len;
 	}
 	if (size > ROWS_BYTES_MAX || arena_used(rows->arena) > ROWS_BYTES_MAX - size) {
+		rows->overflowed = true;
 		return false;
 	}
 	struct row_item *item = arena_alloc(rows->arena, sizeof *item + count * sizeof *item->columns);

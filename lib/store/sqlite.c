@@ -58,6 +58,7 @@ static int write_batch(struct connection *connection, struct store_batch *batch)
 	int code = connection_run(connection, &savepoint, NULL, NULL);
 	for (size_t i = 0; i < batch->count && code == SQLITE_OK; i++) {
 		code = connection_run(connection, &batch->statements[i], batch->rows == NULL ? NULL : rows_add, batch->rows);
+		code = code == SQLITE_OK && rows_overflowed(batch->rows) ? SQLITE_TOOBIG : code;
 		if (connection_result(code) == STORE_REFUSED) {
 			batch->refused_at = i;
 			log_refused(connection, batch->statements[i].sql);

@@ -380,13 +380,8 @@ void store_close(struct store *store)
      .help = (help_text)}
 
 static const struct option_row store_rows[] = {
-    {.name = "location",
-     .type = OPTION_STRING,
-     .offset = offsetof(struct store_options, location),
-     .fallback = "sqlite:" MR_STATEDIR "/mailreeve.db",
-     .max = 4000,
-     .help = "sqlite:/PATH, or postgresql://... as libpq takes it (no password: passfile or service); empty: none",
-     .shown = store_location_text},
+    ROW(location, OPTION_STRING, "sqlite:" MR_STATEDIR "/mailreeve.db", 0, 4000,
+        "sqlite:/PATH, or postgresql://... as libpq takes it (no password: passfile or service); empty: none"),
     ROW(timeout, OPTION_DURATION, "5s", 100 * CLOCK_NS_PER_MS, 120 * CLOCK_NS_PER_S, "what mail waits for the store at most"),
     ROW(migrate, OPTION_BOOL, "yes", 0, 0, "bring the tables up to date at the daemon's start; no: mailreeve store migrate does"),
     ROW(connections, OPTION_UINT, "8", 2, 64, "to the database at a time"),
@@ -400,4 +395,5 @@ const struct section store_section = {
     .help = "What the daemon remembers: lists, greylist, rates, history, quarantine.",
     .options = store_rows,
     .settings_size = sizeof(struct store_options),
+    .shown = store_location_text,
 };
