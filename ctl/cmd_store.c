@@ -67,6 +67,10 @@ static void on_progress(void *context, const char *table, int64_t rows)
 static bool store_status_command(struct store_command *command)
 {
 	struct store_status status;
+	if (command->options->location[0] == '\0') {
+		puts("there is no store: store.location is empty");
+		return false;
+	}
 	char *location = store_location_text(command->options->location);
 	printf("location: %s\n", location);
 	free(location);

@@ -223,7 +223,7 @@ static bool make_folder(const char *path, uid_t user, gid_t group, char **error_
 	*last = '\0';
 	for (char *slash = strchr(folder + 1, '/'); slash != NULL && good; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		good = mkdir(folder, 0755) == 0 || errno == EEXIST;
+		good = mkdir(folder, 0755) == 0 ? chmod(folder, 0755) == 0 : errno == EEXIST; /* in spite of the umask */
 		*slash = '/';
 	}
 	bool made = good && mkdir(folder, 0750) == 0;

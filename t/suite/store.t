@@ -415,6 +415,26 @@ SKIP: {
     wait_until('the next one to write what the dead one left', sub { ask($probe, 'count') eq 300 });
     is(join(' ', sort { $a <=> $b } whole('two daemons', $sql)), join(' ', 1 .. 300), 'all of both');
 
+    # Somebody locks a table for longer than store.timeout.
+    my $holder = open2(my $held, my $hold, 'psql', '-X', '-q', '-A', '-t', '-h', $pg->{dir}, '-U', 'mailreeve', '-d', 'probes');
+    $hold->autoflush(1);
+    print {$hold} "BEGIN; LOCK TABLE probe; SELECT 'locked';\n";
+    is(<$held>, "locked\n", 'another session locks a table');
+    my $asked = time;
+    like(ask($probe, 'write 9999'), qr/^unavailable /, 'who writes is told so');
+    like(ask($probe, 'count'), qr/^unavailable /, 'who reads, too');
+    cmp_ok(time - $asked, '<', 8, 'within store.timeout each');
+    ask($probe, 'later 301 350');
+    wait_until('what is for later to be on disk', sub { status($probe)->{spilled} > 0 && status($probe)->{queued} == 0 });
+    print {$hold} "ROLLBACK;\n\\q\n";
+    waitpid $holder, 0;
+    wait_until('it to be written', sub { status($probe)->{spilled} == 0 && ask($probe, 'count') eq 350 });
+    is(join(' ', sort { $a <=> $b } whole('after the lock', $sql)), join(' ', 1 .. 350), 'all there');
+    # Restarted in good order between two batches: nobody notices.
+    $pg->down;
+    $pg->up;
+    like(ask($probe, 'count'), qr/^350$/, 'restarted between two questions: who reads does not notice');
+    like(ask($probe, 'write 351'), qr/^ok/, 'nor who writes');
     end($probe);
 
     # A primary with a standby; the primary dies, the standby takes over.
