@@ -85,7 +85,9 @@ static bool store_status_command(struct store_command *command)
 	store_get_status(store, &status);
 	bool newest = status.schema == (int64_t)store_migrations_count;
 	printf("state: reached by %s\nschema: %" PRId64 " of %zu%s\n", status.driver, status.schema, store_migrations_count,
-	       newest ? "" : status.schema > (int64_t)store_migrations_count ? "; made by a newer Mailreeve" : "; see mailreeve store migrate");
+	       newest                                            ? ""
+	       : status.schema > (int64_t)store_migrations_count ? "; made by a newer Mailreeve"
+	                                                         : "; see mailreeve store migrate");
 	printf("waiting in %s: %llu bytes\n", command->options->spill_dir,
 	       (unsigned long long)spill_folder_size(command->options->spill_dir));
 	store_close(store);
@@ -149,7 +151,10 @@ static bool store_check_command(struct store_command *command)
 	if (!good) {
 		return failed(error);
 	}
-	puts(checked.problems == 0 ? "no damage was found" : "the store is damaged: restore the last backup, or export what can be read and import it into a new one");
+	puts(
+	    checked.problems == 0
+	        ? "no damage was found"
+	        : "the store is damaged: restore the last backup, or export what can be read and import it into a new one");
 	return checked.problems == 0;
 }
 
@@ -207,8 +212,8 @@ static const struct {
 	enum file_use file;
 	bool needs_file;
 } subcommands[] = {
-    {"status", store_status_command, FILE_NONE, false},     {"migrate", store_migrate_command, FILE_NONE, false},
-    {"check", store_check_command, FILE_NONE, false},       {"backup", store_backup_command, FILE_WRITTEN, true},
+    {"status", store_status_command, FILE_NONE, false},    {"migrate", store_migrate_command, FILE_NONE, false},
+    {"check", store_check_command, FILE_NONE, false},      {"backup", store_backup_command, FILE_WRITTEN, true},
     {"export", store_export_command, FILE_WRITTEN, false}, {"import", store_import_command, FILE_READ, false},
 };
 enum { SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };

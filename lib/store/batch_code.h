@@ -1,7 +1,7 @@
-/* batch_code: a batch of statements as bytes, for the queue in memory and the file of those that wait. Integers are little-endian.
- *   batch      u32 number of statements, statements
- *   statement  u32 length of the SQL, the SQL, u32 number of values, values
- *   value      u8 type (enum store_type); integer and real: 8 bytes; text and blob: u32 length, bytes */
+/* batch_code: a batch of statements as bytes, for the queue in memory and the file of those that wait. Integers are
+ * little-endian. batch      u32 number of statements, statements statement  u32 length of the SQL, the SQL, u32 number
+ * of values, values value      u8 type (enum store_type); integer and real: 8 bytes; text and blob: u32 length, bytes
+ */
 #ifndef MAILREEVE_STORE_BATCH_CODE_H
 #define MAILREEVE_STORE_BATCH_CODE_H
 

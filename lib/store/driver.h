@@ -11,10 +11,10 @@ struct transaction;
 struct store_batch {
 	const struct store_statement *statements;
 	size_t count;
-	unsigned flags;            /* enum store_write_flags */
-	struct rows *rows;         /* NULL: nobody wants them */
+	unsigned flags;    /* enum store_write_flags */
+	struct rows *rows; /* NULL: nobody wants them */
 	enum store_result result;
-	size_t refused_at;         /* STORE_REFUSED: the statement at fault */
+	size_t refused_at; /* STORE_REFUSED: the statement at fault */
 };
 
 enum driver_transaction {
@@ -32,10 +32,12 @@ struct driver_ops {
 	/* deadline: monotonic. */
 	enum store_result (*query)(struct driver *driver, const struct store_statement *statement, uint64_t deadline,
 	                           store_row *row, void *context);
-	/* Each batch is atomic by itself and gets its result. They are written in order; behind one that is unavailable none is. */
+	/* Each batch is atomic by itself and gets its result. They are written in order; behind one that is unavailable
+	 * none is. */
 	void (*write)(struct driver *driver, struct store_batch *batches, size_t count, uint64_t deadline);
 
-	/* NULL with *error_r. Ended by finish(): commit or roll back. False of it: it was not committed, *error_r. One at a time. */
+	/* NULL with *error_r. Ended by finish(): commit or roll back. False of it: it was not committed, *error_r. One at a
+	 * time. */
 	struct transaction *(*begin)(struct driver *driver, enum driver_transaction kind, char **error_r);
 	bool (*finish)(struct transaction *transaction, bool commit, char **error_r);
 	/* One statement with values; false with *error_r. */
@@ -44,11 +46,12 @@ struct driver_ops {
 	/* Any number of statements without values, ended by ";". */
 	bool (*script)(struct transaction *transaction, const char *sql, char **error_r);
 	/* Statements without rows, one after the other; false with *error_r. */
-	bool (*run_batch)(struct transaction *transaction, const struct store_statement *statements, size_t count, char **error_r);
+	bool (*run_batch)(struct transaction *transaction, const struct store_statement *statements, size_t count,
+	                  char **error_r);
 	const char *list_tables;  /* one column: the names of the tables that there are */
 	const char *list_columns; /* one column: those of the table $1, in order */
-	/* For the rows of a table with an identity column to number themselves beyond what was imported: a statement with the
-	 * table's name in place of each "%". NULL: they do. */
+	/* For the rows of a table with an identity column to number themselves beyond what was imported: a statement with
+	 * the table's name in place of each "%". NULL: they do. */
 	const char *restart_ids;
 
 	/* What is damaged, one line each, to row; false with *error_r when it could not be found out. */

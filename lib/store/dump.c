@@ -82,7 +82,8 @@ static bool find_columns(const struct driver_ops *ops, struct transaction *trans
 	const struct store_statement list = {ops->list_columns, &value, 1};
 	names_init(columns_r, arena);
 	return ops->run(transaction, &list, on_name, columns_r, error_r) &&
-	       ((columns_r->count > 0 && columns_r->count <= STORE_VALUES_MAX) || driver_fail(error_r, "%s: no columns", table));
+	       ((columns_r->count > 0 && columns_r->count <= STORE_VALUES_MAX) ||
+	        driver_fail(error_r, "%s: no columns", table));
 }
 
 /* "a, b" */
@@ -98,7 +99,8 @@ static const char *join(const struct names *names)
 
 /* ---- export ---- */
 
-struct export {
+struct export
+{
 	FILE *out; /* NULL: the rows are only read */
 	const char *table;
 	int64_t rows;
@@ -192,8 +194,8 @@ struct import {
 	struct transaction *transaction;
 	dump_progress *progress;
 	void *context;
-	struct arena *arena;   /* of the import */
-	struct names tables;   /* those that there are, empty when it began */
+	struct arena *arena; /* of the import */
+	struct names tables; /* those that there are, empty when it began */
 	const char *table, *sql;
 	size_t columns;
 	int64_t version, rows;
@@ -230,7 +232,8 @@ static bool import_empty(struct import *import, char **error_r)
 	for (size_t i = 0; i < import->tables.count; i++) {
 		const char *table = import->tables.items[i];
 		bool any = false;
-		const char *sql = arena_printf(import->arena, is_bookkeeping(table) ? "DELETE FROM %s" : "SELECT 1 FROM %s LIMIT 1", table);
+		const char *sql =
+		    arena_printf(import->arena, is_bookkeeping(table) ? "DELETE FROM %s" : "SELECT 1 FROM %s LIMIT 1", table);
 		const struct store_statement statement = {sql, NULL, 0};
 		if (!import->ops->run(import->transaction, &statement, on_any, &any, error_r)) {
 			return false;
@@ -253,7 +256,10 @@ static bool import_schema(struct import *import, int64_t version, char **error_r
 		return false;
 	}
 	if (now != 0 && now != version) {
-		return driver_fail(error_r, "the store's tables are of version %" PRId64 ", the export's of %" PRId64 ": import into a new store", now, version);
+		return driver_fail(error_r,
+		                   "the store's tables are of version %" PRId64 ", the export's of %" PRId64
+		                   ": import into a new store",
+		                   now, version);
 	}
 	import->version = version;
 	return (now == version || schema_steps(import->ops, import->transaction, 0, version, error_r)) &&
@@ -311,7 +317,8 @@ static bool import_line(struct import *import, const struct dump_line *line, cha
 	switch (line->kind) {
 	case DUMP_HEADER:
 		import->header = line->number == DUMP_VERSION;
-		return import->header || driver_fail(error_r, "the format is of version %" PRId64 ", this program knows %d", line->number, DUMP_VERSION);
+		return import->header || driver_fail(error_r, "the format is of version %" PRId64 ", this program knows %d",
+		                                     line->number, DUMP_VERSION);
 	case DUMP_SCHEMA:
 		return import->header && import->version == 0 ? import_schema(import, line->number, error_r)
 		                                              : driver_fail(error_r, "a schema line where none is expected");
@@ -321,7 +328,8 @@ static bool import_line(struct import *import, const struct dump_line *line, cha
 		return import_row(import, line, error_r);
 	case DUMP_END:
 		import->ended = line->number == import->rows;
-		return import->ended || driver_fail(error_r, "%" PRId64 " rows were read, %" PRId64 " were written", import->rows, line->number);
+		return import->ended ||
+		       driver_fail(error_r, "%" PRId64 " rows were read, %" PRId64 " were written", import->rows, line->number);
 	}
 	return false;
 }
@@ -394,8 +402,9 @@ bool store_import(struct store *store, FILE *in, dump_progress *progress, void *
 	}
 	import->arena = arena_create(65536);
 	import->pending_arena = arena_create(1 << 20);
-	bool good = import_lines(import, in, error_r) && import_write(import, error_r) && import_restart_ids(import, error_r) &&
-	            schema_steps(store->ops, import->transaction, import->version, (int64_t)store_migrations_count, error_r);
+	bool good =
+	    import_lines(import, in, error_r) && import_write(import, error_r) && import_restart_ids(import, error_r) &&
+	    schema_steps(store->ops, import->transaction, import->version, (int64_t)store_migrations_count, error_r);
 	if (good) {
 		good = store->ops->finish(import->transaction, true, error_r);
 	} else {

@@ -12,14 +12,16 @@ typedef void dump_progress(void *context, const char *table, int64_t rows);
 /* Writes all rows, of one moment, while others go on. False with *error_r. */
 bool store_export(struct store *store, FILE *out, dump_progress *progress, void *context, char **error_r);
 
-/* Reads what store_export() wrote into a store without rows, opened with STORE_ANY_SCHEMA: all of it or nothing. Of an older
- * schema too: then the tables are brought up to date afterwards. False with *error_r, "line N: ...". */
+/* Reads what store_export() wrote into a store without rows, opened with STORE_ANY_SCHEMA: all of it or nothing. Of an
+ * older schema too: then the tables are brought up to date afterwards. False with *error_r, "line N: ...". */
 bool store_import(struct store *store, FILE *in, dump_progress *progress, void *context, char **error_r);
 
-/* A copy of one moment, while others go on, to fd. SQLite only; it is made beside the database first. False with *error_r. */
+/* A copy of one moment, while others go on, to fd. SQLite only; it is made beside the database first. False with
+ * *error_r. */
 bool store_backup(struct store *store, int fd, char **error_r);
 
-/* Looks for damage, and reads all rows of all tables; what is found to problem. False with *error_r: it could not be found out. */
+/* Looks for damage, and reads all rows of all tables; what is found to problem. False with *error_r: it could not be
+ * found out. */
 typedef void store_problem(void *context, const char *text);
 bool store_check(struct store *store, store_problem *problem, dump_progress *progress, void *context, char **error_r);
 

@@ -210,8 +210,11 @@ bool dump_parse(struct slice line, struct arena *arena, struct dump_line *line_r
 		enum dump_kind kind;
 		bool (*parse)(struct slice, struct arena *, struct dump_line *, const char **);
 	} kinds[] = {
-	    {"row", DUMP_ROW, parse_row},          {"table", DUMP_TABLE, parse_table}, {"mailreeve-store", DUMP_HEADER, parse_number},
-	    {"schema", DUMP_SCHEMA, parse_number}, {"end", DUMP_END, parse_number},
+	    {"row", DUMP_ROW, parse_row},
+	    {"table", DUMP_TABLE, parse_table},
+	    {"mailreeve-store", DUMP_HEADER, parse_number},
+	    {"schema", DUMP_SCHEMA, parse_number},
+	    {"end", DUMP_END, parse_number},
 	};
 	struct slice rest = line.data == NULL ? SLICE_LITERAL("") : line;
 	struct slice word;

@@ -4,8 +4,8 @@
  *   table NAME COLUMN...                the rows that follow are of this table
  *   row VALUE...                        one for each column
  *   end ROWS                            the last line: how many rows there were
- * A value: "n" (NULL), "i" and a decimal integer, "r" and a number as strtod() reads it, "t" and text, in which \\, \t, \n and \r
- * stand for backslash, tab, LF and CR, or "b" and hexadecimal digits (bytes). */
+ * A value: "n" (NULL), "i" and a decimal integer, "r" and a number as strtod() reads it, "t" and text, in which \\, \t,
+ * \n and \r stand for backslash, tab, LF and CR, or "b" and hexadecimal digits (bytes). */
 #ifndef MAILREEVE_STORE_DUMP_CODE_H
 #define MAILREEVE_STORE_DUMP_CODE_H
 
@@ -18,9 +18,9 @@ enum { DUMP_VERSION = 1, DUMP_LINE_MAX = 1 << 30 };
 enum dump_kind { DUMP_HEADER, DUMP_SCHEMA, DUMP_TABLE, DUMP_ROW, DUMP_END };
 struct dump_line {
 	enum dump_kind kind;
-	int64_t number;      /* HEADER: of the format; SCHEMA; END */
-	const char *name;    /* TABLE */
-	size_t count;        /* columns or values */
+	int64_t number;   /* HEADER: of the format; SCHEMA; END */
+	const char *name; /* TABLE */
+	size_t count;     /* columns or values */
 	const char *columns[STORE_VALUES_MAX];
 	struct store_value values[STORE_VALUES_MAX];
 };

@@ -1,9 +1,9 @@
-/* The thread takes what is queued, in order. It writes it, or, while the store is down or behind, appends it to the spill
- * file; and what is in the file comes before what is in the queue.
+/* The thread takes what is queued, in order. It writes it, or, while the store is down or behind, appends it to the
+ * spill file; and what is in the file comes before what is in the queue.
  *
- * Exactly once: each batch of a queue has a number, and its first statement moves the queue's row in store_spool forward
- * to it; a batch that is there already violates a check of that table, so it is refused as a whole. That holds too when
- * the connection broke during a commit, and when another process replays the file of one that was killed.
+ * Exactly once: each batch of a queue has a number, and its first statement moves the queue's row in store_spool
+ * forward to it; a batch that is there already violates a check of that table, so it is refused as a whole. That holds
+ * too when the connection broke during a commit, and when another process replays the file of one that was killed.
  *
  * Lock: `lock` guards the queue and the counters; it is not held while the store or the disk works. The files are the
  * thread's alone. */
@@ -41,18 +41,18 @@ struct later {
 	struct spill *spill;   /* of this queue */
 	struct spill *adopted; /* of a process that is gone, NULL: none */
 	uint64_t retry_at, retry_ns, adopt_at;
-	struct item *group;    /* taken from the queue, neither written nor spilled yet */
+	struct item *group; /* taken from the queue, neither written nor spilled yet */
 
 	pthread_t thread;
 	bool running;
 	pthread_mutex_t lock;
 	pthread_cond_t work, idle;
 	struct item *first, **end;
-	size_t bytes, count;   /* in the queue and in the group */
-	uint64_t sequence;     /* the last one given */
+	size_t bytes, count; /* in the queue and in the group */
+	uint64_t sequence;   /* the last one given */
 	bool stopping;
 	uint64_t spilled, replayed, lost;
-	uint64_t lost_logged;  /* monotonic: when it was last said */
+	uint64_t lost_logged; /* monotonic: when it was last said */
 };
 
 /* ---- a batch with its number ---- */
@@ -105,8 +105,8 @@ static enum store_result reached(struct later *later, const char *id, uint64_t *
 	struct store_value value = store_text(id);
 	const struct store_statement statement = {"SELECT sequence FROM store_spool WHERE id = $1", &value, 1};
 	*sequence_r = 0;
-	return later->store->ops->query(later->store->driver, &statement, clock_now() + later->store->timeout_ns, on_sequence,
-	                                sequence_r);
+	return later->store->ops->query(later->store->driver, &statement, clock_now() + later->store->timeout_ns,
+	                                on_sequence, sequence_r);
 }
 
 static void note_lost(struct later *later, const char *why)
@@ -123,7 +123,8 @@ static void note_lost(struct later *later, const char *why)
 	}
 }
 
-/* Refused: when it is our own statement that is at fault it was written before, by an attempt whose answer did not reach us. */
+/* Refused: when it is our own statement that is at fault it was written before, by an attempt whose answer did not
+ * reach us. */
 static enum store_result settle_refused(struct later *later, const char *id, uint64_t sequence, bool by_number)
 {
 	uint64_t at = 0;
@@ -204,7 +205,8 @@ static bool group_read(struct group *group, struct spill *spill, uint64_t at, ch
 	size_t read = 0;
 	struct slice batch;
 	uint64_t sequence;
-	while (read < GROUP_MAX && bytes < GROUP_BYTES && spill_next(spill, &sequence, &batch, &blocks[read]) == SPILL_RECORD) {
+	while (read < GROUP_MAX && bytes < GROUP_BYTES &&
+	       spill_next(spill, &sequence, &batch, &blocks[read]) == SPILL_RECORD) {
 		read++;
 		bytes += batch.len;
 		if (sequence > at && !group_add(group, sequence, batch, STORE_DURABLE)) {
@@ -214,7 +216,8 @@ static bool group_read(struct group *group, struct spill *spill, uint64_t at, ch
 	return read > 0;
 }
 
-/* A group from the file. Those that were written are read once more when the rest was not: the store has their numbers. */
+/* A group from the file. Those that were written are read once more when the rest was not: the store has their numbers.
+ */
 static bool replay_group(struct later *later, struct spill *spill)
 {
 	char *blocks[GROUP_MAX] = {NULL};
@@ -304,7 +307,8 @@ static void write_group(struct later *later)
 {
 	struct group group = {.arena = arena_create(65536), .id = spill_id(later->spill)};
 	for (const struct item *item = later->group; item != NULL; item = item->next) {
-		if (!group_add(&group, item->sequence, (struct slice){item->data, item->size}, later->store->ops->later_flags)) {
+		if (!group_add(&group, item->sequence, (struct slice){item->data, item->size},
+		               later->store->ops->later_flags)) {
 			abort(); /* we have encoded it ourselves */
 		}
 	}

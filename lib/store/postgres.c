@@ -1,9 +1,9 @@
-/* PostgreSQL: a pool of connections, made by a thread of its own, so that nobody who has a deadline waits for a host that
- * does not answer. When a connection cannot be made the pool is down: who asks is told at once, and the thread tries
- * again, more and more seldom, until it succeeds.
+/* PostgreSQL: a pool of connections, made by a thread of its own, so that nobody who has a deadline waits for a host
+ * that does not answer. When a connection cannot be made the pool is down: who asks is told at once, and the thread
+ * tries again, more and more seldom, until it succeeds.
  *
- * A batch is one round trip and one transaction. PostgreSQL lets commits that come together share a flush of its log, so
- * batches of several threads go over several connections.
+ * A batch is one round trip and one transaction. PostgreSQL lets commits that come together share a flush of its log,
+ * so batches of several threads go over several connections.
  *
  * Lock: `lock` guards the pool; it is not held while PostgreSQL is asked. */
 #include "lib/base/clock.h"
@@ -73,8 +73,8 @@ static void *connector_main(void *context)
 		bool said = driver->down;
 		pthread_mutex_unlock(&driver->lock);
 		char *error = NULL;
-		struct postgres *postgres = postgres_connect(driver->location, driver->read_only ? POSTGRES_READ_ONLY : POSTGRES_POOLED,
-		                                             driver->timeout_ns, &error);
+		struct postgres *postgres = postgres_connect(
+		    driver->location, driver->read_only ? POSTGRES_READ_ONLY : POSTGRES_POOLED, driver->timeout_ns, &error);
 		if (postgres == NULL && !said) {
 			log_error("store: %s", error);
 		}
@@ -184,8 +184,8 @@ static void log_end(const struct postgres_end *end, const struct store_statement
 }
 
 /* Rows wait for the end: an attempt may have to be made again. */
-static enum store_result postgres_query(struct driver *driver, const struct store_statement *statement, uint64_t deadline,
-                                        store_row *row, void *context)
+static enum store_result postgres_query(struct driver *driver, const struct store_statement *statement,
+                                        uint64_t deadline, store_row *row, void *context)
 {
 	struct rows *rows = row == NULL ? NULL : rows_create();
 	struct postgres_end end = run(driver, statement, 1, deadline, rows);
@@ -275,7 +275,8 @@ struct transaction {
 };
 
 /* The number that all who migrate or import lock: "mailreev". */
-static const char begin_exclusive[] = "BEGIN; SET LOCAL lock_timeout = '60s'; SELECT pg_advisory_xact_lock(7881696737371710838)";
+static const char begin_exclusive[] =
+    "BEGIN; SET LOCAL lock_timeout = '60s'; SELECT pg_advisory_xact_lock(7881696737371710838)";
 static const char begin_snapshot[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 static struct transaction *postgres_begin(struct driver *driver, enum driver_transaction kind, char **error_r)
@@ -369,7 +370,9 @@ static struct driver *postgres_open(const struct store_options *options, unsigne
 	struct postgres *first =
 	    postgres_connect(options->location, read_only ? POSTGRES_READ_ONLY : POSTGRES_POOLED, options->timeout, &error);
 	if (first == NULL) {
-		driver_fail(error_r, "store.location: %s; start it, mend the address, or run without a store: store { location = \"\" }", error);
+		driver_fail(error_r,
+		            "store.location: %s; start it, mend the address, or run without a store: store { location = \"\" }",
+		            error);
 		free(error);
 		return NULL;
 	}
@@ -408,9 +411,11 @@ const struct driver_ops postgres_driver = {
     .run = postgres_run,
     .script = postgres_transaction_script,
     .run_batch = postgres_run_batch,
-    .list_columns = "SELECT CAST(column_name AS TEXT) FROM information_schema.columns WHERE table_schema = current_schema() AND "
-                    "table_name = $1 ORDER BY ordinal_position",
-    .list_tables = "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename",
+    .list_columns =
+        "SELECT CAST(column_name AS TEXT) FROM information_schema.columns WHERE table_schema = current_schema() AND "
+        "table_name = $1 ORDER BY ordinal_position",
+    .list_tables =
+        "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename",
     .restart_ids = "SELECT setval(pg_get_serial_sequence('%', 'id'), COALESCE(MAX(id), 1), MAX(id) IS NOT NULL) FROM %",
     .check = postgres_check,
     .backup = NULL, /* pg_dump, pg_basebackup */

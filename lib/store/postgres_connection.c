@@ -114,7 +114,8 @@ bool postgres_parse(const char *location, char **error_r)
 	bool good = options != NULL;
 	PQconninfoFree(options);
 	PQfreemem(ignored);
-	return good || driver_fail(error_r, "store.location is no connection string for PostgreSQL; expected postgresql://[USER@]HOST[:PORT][,HOST...]/DATABASE"
+	return good || driver_fail(error_r, "store.location is no connection string for PostgreSQL; expected "
+	                                    "postgresql://[USER@]HOST[:PORT][,HOST...]/DATABASE"
 	                                    "[?PARAMETER=VALUE...], special characters as %%XX");
 }
 
@@ -124,7 +125,8 @@ static void on_notice(void *context, const char *message)
 	(void)message;
 }
 
-static bool postgres_prepare_session(struct postgres *postgres, enum postgres_kind kind, uint64_t timeout_ns, char **error_r)
+static bool postgres_prepare_session(struct postgres *postgres, enum postgres_kind kind, uint64_t timeout_ns,
+                                     char **error_r)
 {
 	unsigned long long ms = timeout_ns / CLOCK_NS_PER_MS;
 	char sql[600];
@@ -133,22 +135,26 @@ static bool postgres_prepare_session(struct postgres *postgres, enum postgres_ki
 		return driver_fail(error_r, "PostgreSQL %d or newer is needed", VERSION_MIN / 10000);
 	}
 	if (encoding == NULL || strcmp(encoding, "UTF8") != 0) {
-		return driver_fail(error_r, "the database has the encoding %s: make one with UTF8 (createdb -E UTF8 -T template0)",
+		return driver_fail(error_r,
+		                   "the database has the encoding %s: make one with UTF8 (createdb -E UTF8 -T template0)",
 		                   encoding == NULL ? "?" : encoding);
 	}
-	snprintf(sql, sizeof sql,
-	         "SET standard_conforming_strings = on; SET bytea_output = hex; SET extra_float_digits = 1; SET default_transaction_isolation = 'read committed';"
-	         "SET statement_timeout = %llu; SET idle_in_transaction_session_timeout = %llu; SET synchronous_commit = %s;"
-	         "SET default_transaction_read_only = %s",
-	         kind == POSTGRES_COMMAND ? 0 : ms, kind == POSTGRES_COMMAND ? 0 : ms, kind == POSTGRES_COMMAND ? "on" : "off",
-	         kind == POSTGRES_READ_ONLY ? "on" : "off");
+	snprintf(
+	    sql, sizeof sql,
+	    "SET standard_conforming_strings = on; SET bytea_output = hex; SET extra_float_digits = 1; SET "
+	    "default_transaction_isolation = 'read committed';"
+	    "SET statement_timeout = %llu; SET idle_in_transaction_session_timeout = %llu; SET synchronous_commit = %s;"
+	    "SET default_transaction_read_only = %s",
+	    kind == POSTGRES_COMMAND ? 0 : ms, kind == POSTGRES_COMMAND ? 0 : ms, kind == POSTGRES_COMMAND ? "on" : "off",
+	    kind == POSTGRES_READ_ONLY ? "on" : "off");
 	return postgres_script(postgres, sql, error_r);
 }
 
 struct postgres *postgres_connect(const char *location, enum postgres_kind kind, uint64_t timeout_ns, char **error_r)
 {
 	char seconds[24];
-	snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)(timeout_ns / CLOCK_NS_PER_S < 2 ? 2 : timeout_ns / CLOCK_NS_PER_S));
+	snprintf(seconds, sizeof seconds, "%llu",
+	         (unsigned long long)(timeout_ns / CLOCK_NS_PER_S < 2 ? 2 : timeout_ns / CLOCK_NS_PER_S));
 	/* What stands in the string itself comes after, and wins. */
 	const char *const keywords[] = {"connect_timeout", "fallback_application_name", "dbname", "client_encoding", NULL};
 	const char *const values[] = {seconds, "mailreeve", location, "UTF8", NULL};
@@ -165,7 +171,8 @@ struct postgres *postgres_connect(const char *location, enum postgres_kind kind,
 		struct postgres_end end;
 		end_text(&end, PQerrorMessage(postgres->conn));
 		driver_fail(error_r, "%s", end.text);
-	} else if (PQsetnonblocking(postgres->conn, 1) == 0 && postgres_prepare_session(postgres, kind, timeout_ns, error_r)) {
+	} else if (PQsetnonblocking(postgres->conn, 1) == 0 &&
+	           postgres_prepare_session(postgres, kind, timeout_ns, error_r)) {
 		return postgres;
 	}
 	postgres_disconnect(postgres);
@@ -188,7 +195,8 @@ void postgres_disconnect(struct postgres *postgres)
 bool postgres_alive(struct postgres *postgres)
 {
 	struct pollfd fd = {.fd = PQsocket(postgres->conn), .events = POLLIN};
-	return fd.fd >= 0 && (poll(&fd, 1, 0) == 0 || (PQconsumeInput(postgres->conn) && PQstatus(postgres->conn) == CONNECTION_OK));
+	return fd.fd >= 0 &&
+	       (poll(&fd, 1, 0) == 0 || (PQconsumeInput(postgres->conn) && PQstatus(postgres->conn) == CONNECTION_OK));
 }
 
 bool postgres_script(struct postgres *postgres, const char *sql, char **error_r)
@@ -229,7 +237,8 @@ static struct prepared_name *prepared_find(struct postgres *postgres, const char
 	return NULL;
 }
 
-static void prepared_add(struct postgres *postgres, const char *sql, const Oid *types, size_t count, unsigned long long name)
+static void prepared_add(struct postgres *postgres, const char *sql, const Oid *types, size_t count,
+                         unsigned long long name)
 {
 	if (postgres->prepared == NULL) {
 		postgres->prepared = calloc(PREPARED_MAX, sizeof *postgres->prepared);
@@ -294,8 +303,8 @@ static bool pipeline_send(struct pipeline *pipeline, size_t at)
 	}
 	pipeline->sent[pipeline->sent_count++] = (struct sent){.prepare = false, .at = at};
 	return prepared != NULL || keep
-	           ? PQsendQueryPrepared(postgres->conn, name, (int)statement->count, parameters->values, parameters->lengths,
-	                                 parameters->formats, 0) == 1
+	           ? PQsendQueryPrepared(postgres->conn, name, (int)statement->count, parameters->values,
+	                                 parameters->lengths, parameters->formats, 0) == 1
 	           : PQsendQueryParams(postgres->conn, statement->sql, (int)statement->count, parameters->types,
 	                               parameters->values, parameters->lengths, parameters->formats, 0) == 1;
 }
@@ -373,8 +382,13 @@ static bool pipeline_receive(struct pipeline *pipeline)
 struct postgres_end postgres_batch(struct postgres *postgres, const struct store_statement *statements, size_t count,
                                    uint64_t deadline, store_row *row, void *context)
 {
-	struct pipeline pipeline = {.postgres = postgres, .statements = statements, .count = count, .deadline = deadline,
-	                            .row = row, .context = context, .arena = arena_create(16384)};
+	struct pipeline pipeline = {.postgres = postgres,
+	                            .statements = statements,
+	                            .count = count,
+	                            .deadline = deadline,
+	                            .row = row,
+	                            .context = context,
+	                            .arena = arena_create(16384)};
 	pipeline.sent = arena_alloc(pipeline.arena, 2 * count * sizeof *pipeline.sent);
 	bool good = PQenterPipelineMode(postgres->conn) == 1;
 	for (size_t i = 0; i < count && good; i++) {
@@ -403,8 +417,8 @@ struct postgres_end postgres_stream(struct postgres *postgres, const struct stor
 	if (!postgres_parameters_set(&parameters, statement->values, statement->count)) {
 		pipeline.end.result = STORE_REFUSED;
 		end_text(&pipeline.end, "values are too many or too large");
-	} else if (!PQsendQueryParams(postgres->conn, statement->sql, (int)statement->count, parameters.types, parameters.values,
-	                              parameters.lengths, parameters.formats, 0) ||
+	} else if (!PQsendQueryParams(postgres->conn, statement->sql, (int)statement->count, parameters.types,
+	                              parameters.values, parameters.lengths, parameters.formats, 0) ||
 	           !PQsetSingleRowMode(postgres->conn)) {
 		pipeline.end = end_broken(postgres, NULL);
 	} else {

@@ -1,5 +1,5 @@
-/* postgres_connection: one connection to PostgreSQL, with its prepared statements. Used by one thread at a time. Nothing waits longer than
- * its deadline (monotonic; 0: none). */
+/* postgres_connection: one connection to PostgreSQL, with its prepared statements. Used by one thread at a time.
+ * Nothing waits longer than its deadline (monotonic; 0: none). */
 #ifndef MAILREEVE_STORE_POSTGRES_CONNECTION_H
 #define MAILREEVE_STORE_POSTGRES_CONNECTION_H
 
@@ -37,9 +37,9 @@ bool postgres_script(struct postgres *postgres, const char *sql, char **error_r)
 /* How a statement or a batch ended. */
 struct postgres_end {
 	enum store_result result;
-	bool again;      /* it may work when it is tried once more at once: a deadlock, a plan that is out of date */
-	size_t at;       /* index of the statement that failed */
-	char text[400];  /* the error, "" when there is none */
+	bool again;     /* it may work when it is tried once more at once: a deadlock, a plan that is out of date */
+	size_t at;      /* index of the statement that failed */
+	char text[400]; /* the error, "" when there is none */
 };
 
 /* The statements in one round trip and one transaction. row gets the rows of all; may be NULL. */

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-static const char make_table[] =
-    "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied BIGINT NOT NULL);";
+static const char make_table[] = "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL PRIMARY KEY, name "
+                                 "TEXT NOT NULL, applied BIGINT NOT NULL);";
 
 static bool on_integer(void *context, const struct store_value *columns, size_t count)
 {
@@ -49,9 +49,10 @@ bool schema_version(const struct driver_ops *ops, struct driver *driver, int64_t
 bool schema_refuse(int64_t version, char **error_r)
 {
 	bool newer = version > (int64_t)store_migrations_count;
-	return driver_fail(error_r, "the store's tables are of version %lld, this program needs %zu: %s", (long long)version,
-	                   store_migrations_count,
-	                   newer ? "a newer Mailreeve has changed them; install that, or restore a backup from before" : "mailreeve store migrate");
+	return driver_fail(error_r, "the store's tables are of version %lld, this program needs %zu: %s",
+	                   (long long)version, store_migrations_count,
+	                   newer ? "a newer Mailreeve has changed them; install that, or restore a backup from before"
+	                         : "mailreeve store migrate");
 }
 
 /* The step's text with the driver's words in it. */
@@ -72,8 +73,8 @@ static bool make_step(const struct driver_ops *ops, struct transaction *transact
 {
 	const struct store_migration *step = &store_migrations[i];
 	struct store_value values[] = {store_integer((int64_t)i + 1), store_text(step->name), store_integer(time(NULL))};
-	const struct store_statement record = {"INSERT INTO schema_version (version, name, applied) VALUES ($1, $2, $3)", values,
-	                                       sizeof values / sizeof *values};
+	const struct store_statement record = {"INSERT INTO schema_version (version, name, applied) VALUES ($1, $2, $3)",
+	                                       values, sizeof values / sizeof *values};
 	struct arena *arena = arena_create(4096);
 	char *error = NULL;
 	bool good = ops->script(transaction, step_sql(ops, step->sql, arena), &error) &&
@@ -86,7 +87,8 @@ static bool make_step(const struct driver_ops *ops, struct transaction *transact
 	return good;
 }
 
-bool schema_steps(const struct driver_ops *ops, struct transaction *transaction, int64_t from, int64_t to, char **error_r)
+bool schema_steps(const struct driver_ops *ops, struct transaction *transaction, int64_t from, int64_t to,
+                  char **error_r)
 {
 	bool good = ops->script(transaction, make_table, error_r);
 	for (size_t i = (size_t)from; good && i < (size_t)to; i++) {

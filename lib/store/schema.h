@@ -12,7 +12,8 @@ bool schema_migrate(const struct driver_ops *ops, struct driver *driver, int64_t
 /* The same within a transaction. */
 bool schema_read(const struct driver_ops *ops, struct transaction *transaction, int64_t *version_r, char **error_r);
 /* The steps behind version `from` up to `to`. */
-bool schema_steps(const struct driver_ops *ops, struct transaction *transaction, int64_t from, int64_t to, char **error_r);
+bool schema_steps(const struct driver_ops *ops, struct transaction *transaction, int64_t from, int64_t to,
+                  char **error_r);
 /* Has the table an identity column "id"? */
 bool schema_numbers_itself(const char *table);
 /* "the store is at version 7, this program knows 5 ..." for a version that is not the newest known. */

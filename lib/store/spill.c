@@ -21,11 +21,11 @@ static const char prefix[] = "spill-";
 struct spill {
 	char *path;
 	char id[SPILL_ID_SIZE];
-	int fd;          /* -1: not made yet */
-	uint64_t done;   /* offset behind the last record that was removed */
-	uint64_t at;     /* offset of the next one to read */
-	uint64_t end;    /* offset behind the last one */
-	bool damaged;    /* it bears another name now: nothing is added any more */
+	int fd;        /* -1: not made yet */
+	uint64_t done; /* offset behind the last record that was removed */
+	uint64_t at;   /* offset of the next one to read */
+	uint64_t end;  /* offset behind the last one */
+	bool damaged;  /* it bears another name now: nothing is added any more */
 };
 
 /* ---- the format ---- */
@@ -97,7 +97,8 @@ enum spill_read spill_parse_record(struct slice *bytes, struct spill_record *rec
 bool spill_folder(const char *dir, char **error_r)
 {
 	if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
-		return driver_fail(error_r, "store.spill_dir: %s: %s; make the folder above it for the daemon's user", dir, strerror(errno));
+		return driver_fail(error_r, "store.spill_dir: %s: %s; make the folder above it for the daemon's user", dir,
+		                   strerror(errno));
 	}
 	return access(dir, R_OK | W_OK | X_OK) == 0 ||
 	       driver_fail(error_r, "store.spill_dir: %s: %s; it must belong to the daemon's user", dir, strerror(errno));
@@ -161,7 +162,8 @@ struct spill *spill_adopt(const char *dir)
 	struct dirent *entry;
 	while (folder != NULL && found == NULL && (entry = readdir(folder)) != NULL) {
 		if (strncmp(entry->d_name, prefix, sizeof prefix - 1) != 0 ||
-		    strlen(entry->d_name) != sizeof prefix - 1 + SPILL_ID_SIZE - 1 || !is_id(entry->d_name + sizeof prefix - 1)) {
+		    strlen(entry->d_name) != sizeof prefix - 1 + SPILL_ID_SIZE - 1 ||
+		    !is_id(entry->d_name + sizeof prefix - 1)) {
 			continue;
 		}
 		struct spill *spill = spill_alloc(dir, entry->d_name + sizeof prefix - 1);
@@ -294,7 +296,8 @@ static void spill_set_aside(struct spill *spill, const char *problem)
 	if (asprintf(&aside, "%s.damaged", spill->path) < 0) {
 		abort();
 	}
-	log_error("store: %s is damaged at byte %llu (%s): %llu bytes of batches that waited are not written; the file is kept as %s",
+	log_error("store: %s is damaged at byte %llu (%s): %llu bytes of batches that waited are not written; the file is "
+	          "kept as %s",
 	          spill->path, (unsigned long long)spill->at, problem, (unsigned long long)(spill->end - spill->at), aside);
 	if (rename(spill->path, aside) != 0) {
 		log_error("store: %s: %s", aside, strerror(errno));

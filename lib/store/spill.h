@@ -1,10 +1,10 @@
-/* spill: a file of batches that wait for the store, in the order in which they came. Of one process at a time, which holds a lock on
- * it; one that a process left behind is adopted by the next. Used by one thread.
+/* spill: a file of batches that wait for the store, in the order in which they came. Of one process at a time, which
+ * holds a lock on it; one that a process left behind is adopted by the next. Used by one thread.
  *
- * The file "spill-ID": a header of 32 bytes ("MRSPILL1", the id of the queue as 16 hexadecimal digits, 8 zero bytes), then
- * records: u32 length of the batch, u32 CRC-32 of what follows, u64 sequence, the batch (batch_code.h). Integers are little-endian,
- * sequences rise. A record that was cut off by a crash at the end of the file does not count; what is damaged is kept aside
- * as "spill-ID.damaged". */
+ * The file "spill-ID": a header of 32 bytes ("MRSPILL1", the id of the queue as 16 hexadecimal digits, 8 zero bytes),
+ * then records: u32 length of the batch, u32 CRC-32 of what follows, u64 sequence, the batch (batch_code.h). Integers
+ * are little-endian, sequences rise. A record that was cut off by a crash at the end of the file does not count; what
+ * is damaged is kept aside as "spill-ID.damaged". */
 #ifndef MAILREEVE_STORE_SPILL_H
 #define MAILREEVE_STORE_SPILL_H
 
@@ -50,8 +50,8 @@ bool spill_append(struct spill *spill, uint64_t sequence, struct slice batch);
 /* What was appended is on disk. */
 bool spill_sync(struct spill *spill);
 
-/* The next record: SPILL_RECORD with the batch, which lies in *data_r (free()), or SPILL_END. A file with damage is set aside,
- * which is logged, and reading ends. */
+/* The next record: SPILL_RECORD with the batch, which lies in *data_r (free()), or SPILL_END. A file with damage is set
+ * aside, which is logged, and reading ends. */
 enum spill_read spill_next(struct spill *spill, uint64_t *sequence_r, struct slice *batch_r, char **data_r);
 /* The records that were read are done with: when none is left the file is emptied. */
 void spill_remove_read(struct spill *spill);

@@ -215,8 +215,8 @@ static void sqlite_write(struct driver *driver, struct store_batch *batches, siz
 static struct connection *reader_open(struct driver *driver)
 {
 	char *error = NULL;
-	struct connection *reader = connection_open(driver->path, driver->read_only ? CONNECTION_READ_ONLY : CONNECTION_READ,
-	                                            driver->busy_ns, &error);
+	struct connection *reader = connection_open(
+	    driver->path, driver->read_only ? CONNECTION_READ_ONLY : CONNECTION_READ, driver->busy_ns, &error);
 	if (reader == NULL) {
 		log_error("store: %s", error);
 		free(error);
@@ -285,7 +285,9 @@ struct transaction {
 static struct transaction *sqlite_begin(struct driver *driver, enum driver_transaction kind, char **error_r)
 {
 	bool exclusive = kind == DRIVER_EXCLUSIVE;
-	enum connection_kind connection_kind = driver->read_only ? CONNECTION_READ_ONLY : exclusive ? CONNECTION_WRITE : CONNECTION_READ;
+	enum connection_kind connection_kind = driver->read_only ? CONNECTION_READ_ONLY
+	                                       : exclusive       ? CONNECTION_WRITE
+	                                                         : CONNECTION_READ;
 	struct connection *connection = connection_open(driver->path, connection_kind, driver->busy_ns, error_r);
 	if (connection == NULL) {
 		return NULL;

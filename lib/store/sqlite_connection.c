@@ -39,8 +39,9 @@ static bool connection_prepare(struct connection *connection, enum connection_ki
 	                        "PRAGMA cell_size_check = ON;",
 	                        NULL, NULL, NULL);
 	if (code == SQLITE_OK && kind == CONNECTION_WRITE) {
-		code = sqlite3_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 67108864;",
-		                    NULL, NULL, NULL);
+		code = sqlite3_exec(
+		    db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 67108864;", NULL,
+		    NULL, NULL);
 	} else if (code == SQLITE_OK) {
 		code = sqlite3_exec(db, "PRAGMA query_only = ON;", NULL, NULL, NULL);
 	}
@@ -198,7 +199,8 @@ static int step_rows(sqlite3_stmt *statement, store_row *row, void *context)
 	return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
-int connection_run(struct connection *connection, const struct store_statement *statement, store_row *row, void *context)
+int connection_run(struct connection *connection, const struct store_statement *statement, store_row *row,
+                   void *context)
 {
 	sqlite3_stmt *prepared;
 	int code = connection_statement(connection, statement->sql, &prepared);

@@ -1,4 +1,5 @@
-/* sqlite_connection: one connection to an SQLite database, with its prepared statements. Used by one thread at a time. */
+/* sqlite_connection: one connection to an SQLite database, with its prepared statements. Used by one thread at a time.
+ */
 #ifndef MAILREEVE_STORE_SQLITE_CONNECTION_H
 #define MAILREEVE_STORE_SQLITE_CONNECTION_H
 
@@ -24,7 +25,8 @@ struct connection *connection_open(const char *path, enum connection_kind kind, 
 void connection_close(struct connection *connection); /* takes NULL */
 
 /* Runs a statement to its end; an SQLite result code (SQLITE_OK: good). row may be NULL. */
-int connection_run(struct connection *connection, const struct store_statement *statement, store_row *row, void *context);
+int connection_run(struct connection *connection, const struct store_statement *statement, store_row *row,
+                   void *context);
 /* Statements without values. */
 int connection_script(struct connection *connection, const char *sql);
 

@@ -16,8 +16,10 @@
 #define BUSY_NS (5 * CLOCK_NS_PER_S)
 #define QUICK_CHECK_NS (5 * CLOCK_NS_PER_S)
 
-static const char damaged[] = "; the file is damaged: stop the daemon, keep a copy, and restore the last backup (mailreeve store backup), or save what can be "
-                              "read: mailreeve store export FILE, move the damaged file away, mailreeve store import FILE";
+static const char damaged[] =
+    "; the file is damaged: stop the daemon, keep a copy, and restore the last backup (mailreeve store backup), or "
+    "save what can be "
+    "read: mailreeve store export FILE, move the damaged file away, mailreeve store import FILE";
 
 const char *sqlite_advice(int code)
 {
@@ -57,11 +59,15 @@ bool sqlite_file_prepare(const char *path, bool read_only, char **error_r)
 		return true;
 	}
 	if (!read_only && errno != EEXIST) {
-		return driver_fail(error_r, "store.location: %s: %s; make its folder for the daemon's user (install -d -o mailreeve -m 0750 "
-		                            "FOLDER), %s", path, strerror(errno), run_without);
+		return driver_fail(
+		    error_r,
+		    "store.location: %s: %s; make its folder for the daemon's user (install -d -o mailreeve -m 0750 "
+		    "FOLDER), %s",
+		    path, strerror(errno), run_without);
 	}
 	if (access(path, read_only ? R_OK : R_OK | W_OK) != 0) {
-		return driver_fail(error_r, "store.location: %s: %s; it must belong to the daemon's user, %s", path, strerror(errno), run_without);
+		return driver_fail(error_r, "store.location: %s: %s; it must belong to the daemon's user, %s", path,
+		                   strerror(errno), run_without);
 	}
 	return true;
 }
@@ -82,7 +88,8 @@ static bool on_check_row(void *context, const struct store_value *columns, size_
 	return check_is_good(columns, count) || check->row(check->context, columns, count);
 }
 
-static bool check_run(const char *path, bool read_only, const char *sql, uint64_t limit_ns, struct check *check, char **error_r)
+static bool check_run(const char *path, bool read_only, const char *sql, uint64_t limit_ns, struct check *check,
+                      char **error_r)
 {
 	struct connection *connection =
 	    connection_open(path, read_only ? CONNECTION_READ_ONLY : CONNECTION_READ, BUSY_NS, error_r);
@@ -103,7 +110,8 @@ static bool check_run(const char *path, bool read_only, const char *sql, uint64_
 	return good;
 }
 
-bool sqlite_file_check(const char *path, bool read_only, uint64_t limit_ns, store_row *row, void *context, char **error_r)
+bool sqlite_file_check(const char *path, bool read_only, uint64_t limit_ns, store_row *row, void *context,
+                       char **error_r)
 {
 	struct check check = {row, context};
 	return check_run(path, read_only, "PRAGMA integrity_check", limit_ns, &check, error_r);

@@ -73,7 +73,8 @@ static bool statements_are_clean(const struct store_statement *statements, size_
 	return true;
 }
 
-const struct store_statement *statements_clean(const struct store_statement *statements, size_t count, struct arena **arena_r)
+const struct store_statement *statements_clean(const struct store_statement *statements, size_t count,
+                                               struct arena **arena_r)
 {
 	*arena_r = NULL;
 	if (statements_are_clean(statements, count)) {
@@ -210,7 +211,8 @@ static const struct driver_ops *driver_of(const char *location)
 	return postgres ? &postgres_driver : NULL;
 }
 
-/* The folder that path lies in, and those above it: for everybody to pass through, the last one for the daemon's user. */
+/* The folder that path lies in, and those above it: for everybody to pass through, the last one for the daemon's user.
+ */
 static bool make_folder(const char *path, uid_t user, gid_t group, char **error_r)
 {
 	char *folder = strdup(path);
@@ -227,7 +229,8 @@ static bool make_folder(const char *path, uid_t user, gid_t group, char **error_
 		*slash = '/';
 	}
 	bool made = good && mkdir(folder, 0750) == 0;
-	good = good && (made || errno == EEXIST) && (!made || (chmod(folder, 0750) == 0 && chown(folder, user, group) == 0));
+	good =
+	    good && (made || errno == EEXIST) && (!made || (chmod(folder, 0750) == 0 && chown(folder, user, group) == 0));
 	if (!good) {
 		driver_fail(error_r, "%s: %s", folder, strerror(errno));
 	}
@@ -371,21 +374,21 @@ void store_close(struct store *store)
 
 #define MIB (UINT64_C(1) << 20)
 #define ROW(member, kind, default_text, least, most, help_text)                                                        \
-	{.name = #member,                                                                                                  \
-     .type = (kind),                                                                                                   \
-     .offset = offsetof(struct store_options, member),                                                                 \
-     .fallback = (default_text),                                                                                       \
-     .min = (least),                                                                                                   \
-     .max = (most),                                                                                                    \
-     .help = (help_text)}
+	{                                                                                                                  \
+		.name = #member, .type = (kind), .offset = offsetof(struct store_options, member), .fallback = (default_text), \
+		.min = (least), .max = (most), .help = (help_text)                                                             \
+	}
 
 static const struct option_row store_rows[] = {
     ROW(location, OPTION_STRING, "sqlite:" MR_STATEDIR "/mailreeve.db", 0, 4000,
         "sqlite:/PATH, or postgresql://... as libpq takes it (no password: passfile or service); empty: none"),
-    ROW(timeout, OPTION_DURATION, "5s", 100 * CLOCK_NS_PER_MS, 120 * CLOCK_NS_PER_S, "what mail waits for the store at most"),
-    ROW(migrate, OPTION_BOOL, "yes", 0, 0, "bring the tables up to date at the daemon's start; no: mailreeve store migrate does"),
+    ROW(timeout, OPTION_DURATION, "5s", 100 * CLOCK_NS_PER_MS, 120 * CLOCK_NS_PER_S,
+        "what mail waits for the store at most"),
+    ROW(migrate, OPTION_BOOL, "yes", 0, 0,
+        "bring the tables up to date at the daemon's start; no: mailreeve store migrate does"),
     ROW(connections, OPTION_UINT, "8", 2, 64, "to the database at a time"),
-    ROW(spill_dir, OPTION_STRING, MR_STATEDIR "/spill", 1, 4000, "what must be written waits here while the store is down"),
+    ROW(spill_dir, OPTION_STRING, MR_STATEDIR "/spill", 1, 4000,
+        "what must be written waits here while the store is down"),
     ROW(spill_max, OPTION_SIZE, "256M", MIB, 1024 * 1024 * MIB, "at most so much of it"),
     {.name = NULL},
 };

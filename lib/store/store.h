@@ -1,11 +1,11 @@
 /* store: what the daemon remembers, in SQLite (one host) or PostgreSQL (a fleet that shares it). Safe from any thread.
  *
- * One dialect of SQL holds for both: parameters $1, $2 ...; the types BIGINT, TEXT, BYTEA and DOUBLE PRECISION (a bool is
- * a BIGINT 0 or 1); INSERT ... ON CONFLICT (...) DO UPDATE SET x = EXCLUDED.x; RETURNING; LIMIT; COLLATE "C" where order
- * by bytes matters. LIKE heeds case. The type of a parameter is that of its value; one that may be NULL is written
- * CAST($1 AS TEXT) where nothing else tells its type ("$1 IS NULL"). No SELECT names a column without an alias twice, no
- * INSERT OR ..., no DELETE ... LIMIT, no rowid. SQL is a constant of the program, never built from data: it is the key
- * of the cache of prepared statements.
+ * One dialect of SQL holds for both: parameters $1, $2 ...; the types BIGINT, TEXT, BYTEA and DOUBLE PRECISION (a bool
+ * is a BIGINT 0 or 1); INSERT ... ON CONFLICT (...) DO UPDATE SET x = EXCLUDED.x; RETURNING; LIMIT; COLLATE "C" where
+ * order by bytes matters. LIKE heeds case. The type of a parameter is that of its value; one that may be NULL is
+ * written CAST($1 AS TEXT) where nothing else tells its type ("$1 IS NULL"). No SELECT names a column without an alias
+ * twice, no INSERT OR ..., no DELETE ... LIMIT, no rowid. SQL is a constant of the program, never built from data: it
+ * is the key of the cache of prepared statements.
  *
  * SQL stands only in lib/store; tables are made by migrations.c. */
 #ifndef MAILREEVE_STORE_STORE_H
@@ -23,7 +23,8 @@ struct store;
 
 enum store_result {
 	STORE_OK,
-	STORE_UNAVAILABLE, /* down, locked, full, read-only, too slow: nothing was written (but see store_write()); later it may work */
+	STORE_UNAVAILABLE, /* down, locked, full, read-only, too slow: nothing was written (but see store_write()); later it
+	                      may work */
 	STORE_REFUSED      /* a constraint, or SQL that the database does not take: it will not work later either; logged */
 };
 
@@ -85,25 +86,27 @@ enum store_write_flags {
 	                     daemon, but the newest may be lost with the power, or with PostgreSQL's crash */
 };
 
-/* Writes a batch, all of it or nothing, and returns when it is committed; batches of other threads may share the commit,
- * a bad one among them harms only itself. Rows of RETURNING, of all statements in order, come to row (may be NULL) after the commit,
- * in the calling thread; a SELECT may stand among the statements. STORE_UNAVAILABLE after the connection to PostgreSQL broke during the commit leaves open whether it was
- * written: a batch that does harm when it is repeated has an id of its own under a unique constraint.
- * Of a store opened read-only: STORE_REFUSED. */
+/* Writes a batch, all of it or nothing, and returns when it is committed; batches of other threads may share the
+ * commit, a bad one among them harms only itself. Rows of RETURNING, of all statements in order, come to row (may be
+ * NULL) after the commit, in the calling thread; a SELECT may stand among the statements. STORE_UNAVAILABLE after the
+ * connection to PostgreSQL broke during the commit leaves open whether it was written: a batch that does harm when it
+ * is repeated has an id of its own under a unique constraint. Of a store opened read-only: STORE_REFUSED. */
 enum store_result store_write(struct store *store, const struct store_statement *statements, size_t count,
                               unsigned flags, store_row *row, void *context);
 
-/* Queues a copy of the batch and returns: never waits for the database. Batches are written in the order of the calls, each exactly once. While the store
- * is down or slow they go to a file in store.spill_dir (at most store.spill_max bytes), survive kill -9 and a restart there,
- * and are written when the store is back. What is still in memory (the store is up: some milliseconds) is lost with kill -9.
- * False: neither memory nor file had room, or the store is read-only: the batch is lost, which is counted and logged. */
+/* Queues a copy of the batch and returns: never waits for the database. Batches are written in the order of the calls,
+ * each exactly once. While the store is down or slow they go to a file in store.spill_dir (at most store.spill_max
+ * bytes), survive kill -9 and a restart there, and are written when the store is back. What is still in memory (the
+ * store is up: some milliseconds) is lost with kill -9. False: neither memory nor file had room, or the store is
+ * read-only: the batch is lost, which is counted and logged. */
 bool store_write_later(struct store *store, const struct store_statement *statements, size_t count);
 
 /* Waits until what store_write_later() took before is written or spilled, or timeout_ns have passed (false). */
 bool store_flush(struct store *store, uint64_t timeout_ns);
 
 /* What others have changed: a counter for each subject ("lists"). Whoever changes rows that are cached elsewhere adds
- * store_bump(&subject) to the batch; who caches asks for the counter now and then (one cheap SELECT) and reads again when it differs. */
+ * store_bump(&subject) to the batch; who caches asks for the counter now and then (one cheap SELECT) and reads again
+ * when it differs. */
 enum store_result store_counter(struct store *store, const char *subject, int64_t *value_r); /* 0: never bumped */
 struct store_statement store_bump(const struct store_value *subject); /* subject: store_text("lists"), borrowed */
 
@@ -116,7 +119,7 @@ struct store_options {
 	bool migrate;         /* the daemon brings an older schema up to date at its start */
 	uint64_t connections; /* 8: at a time */
 	const char *spill_dir;
-	uint64_t spill_max;   /* bytes */
+	uint64_t spill_max; /* bytes */
 };
 extern const struct section store_section;
 
@@ -124,21 +127,23 @@ extern const struct section store_section;
 
 enum store_open_flags {
 	STORE_READ_ONLY = 1,   /* changes nothing, makes nothing */
-	STORE_MIGRATE = 2,     /* bring an older schema up to date; without it one is refused. A new, empty store is always brought up to date */
+	STORE_MIGRATE = 2,     /* bring an older schema up to date; without it one is refused. A new, empty store is always
+	                          brought up to date */
 	STORE_QUICK_CHECK = 4, /* SQLite: look for damage first, for some seconds */
-	STORE_LATER = 8,       /* store_write_later() will be used: starts its thread, takes up what is left in store.spill_dir */
-	STORE_ANY_SCHEMA = 16  /* do not look at the schema: for `mailreeve store` */
+	STORE_LATER = 8, /* store_write_later() will be used: starts its thread, takes up what is left in store.spill_dir */
+	STORE_ANY_SCHEMA = 16 /* do not look at the schema: for `mailreeve store` */
 };
 
-/* Options are borrowed for the call. NULL with *error_r (free()): what is wrong and how to mend it, without passwords. location must not be "". */
+/* Options are borrowed for the call. NULL with *error_r (free()): what is wrong and how to mend it, without passwords.
+ * location must not be "". */
 struct store *store_open(const struct store_options *options, unsigned flags, char **error_r);
 /* store_write_later() takes no more; what it took is written, or spilled after some seconds. Other calls go on. */
 void store_stop(struct store *store);
 /* store_stop(), and all of it goes. No call may be under way. Takes NULL. */
 void store_close(struct store *store);
 
-/* For root, before it becomes the daemon's user: the folders of location and spill_dir, where they are missing, are made for
- * that user (0750). Does nothing for others. False with *error_r. */
+/* For root, before it becomes the daemon's user: the folders of location and spill_dir, where they are missing, are
+ * made for that user (0750). Does nothing for others. False with *error_r. */
 bool store_make_folders(const struct store_options *options, uid_t user, gid_t group, char **error_r);
 
 /* Is there something at the location? SQLite: the file exists; PostgreSQL: true. */

@@ -22,7 +22,9 @@ struct store {
 /* Counts, and remembers whether the store is there. */
 void store_note(struct store *store, enum store_result result);
 
-/* The batch with its text made well-formed: itself, or a copy in an arena that is made for it then (arena_destroy()). */
-const struct store_statement *statements_clean(const struct store_statement *statements, size_t count, struct arena **arena_r);
+/* The batch with its text made well-formed: itself, or a copy in an arena that is made for it then (arena_destroy()).
+ */
+const struct store_statement *statements_clean(const struct store_statement *statements, size_t count,
+                                               struct arena **arena_r);
 
 #endif

@@ -1,5 +1,5 @@
-/* The file of batches that wait, and a batch by itself (first byte "B": no checksum stands before it): what is read is written to the
- * same bytes. */
+/* The file of batches that wait, and a batch by itself (first byte "B": no checksum stands before it): what is read is
+ * written to the same bytes. */
 #include "lib/store/batch_code.h"
 #include "lib/store/spill.h"
 #include "t/fuzz/fuzz.h"

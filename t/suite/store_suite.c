@@ -1,4 +1,5 @@
-/* The store, the same on both drivers: without MAILREEVE_STORE_LOCATION on SQLite; t/suite/store.t runs it on PostgreSQL. */
+/* The store, the same on both drivers: without MAILREEVE_STORE_LOCATION on SQLite; t/suite/store.t runs it on
+ * PostgreSQL. */
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/store/store.h"
@@ -80,7 +81,8 @@ static bool show_row(void *context, const struct store_value *columns, size_t co
 	return true;
 }
 
-static void shows(struct store *store, const char *sql, const struct store_value *values, size_t count, const char *expected, const char *name)
+static void shows(struct store *store, const char *sql, const struct store_value *values, size_t count,
+                  const char *expected, const char *name)
 {
 	struct shown shown = {.rows = 0};
 	enum store_result result = store_query(store, sql, values, count, show_row, &shown);
@@ -96,8 +98,10 @@ static void tables(struct store *store)
 	const struct store_statement statements[] = {
 	    {"DROP TABLE IF EXISTS suite_values", NULL, 0},
 	    {"DROP TABLE IF EXISTS suite_unique", NULL, 0},
-	    {"CREATE TABLE suite_values (id BIGINT NOT NULL PRIMARY KEY, i BIGINT, r DOUBLE PRECISION, t TEXT, b BYTEA)", NULL, 0},
-	    {"CREATE TABLE suite_unique (name TEXT NOT NULL PRIMARY KEY, number BIGINT NOT NULL CHECK (number >= 0))", NULL, 0},
+	    {"CREATE TABLE suite_values (id BIGINT NOT NULL PRIMARY KEY, i BIGINT, r DOUBLE PRECISION, t TEXT, b BYTEA)",
+	     NULL, 0},
+	    {"CREATE TABLE suite_unique (name TEXT NOT NULL PRIMARY KEY, number BIGINT NOT NULL CHECK (number >= 0))", NULL,
+	     0},
 	};
 	is_int(store_write(store, statements, 4, 0, NULL, NULL), STORE_OK, "tables for the suite");
 }
@@ -118,13 +122,30 @@ static void values(struct store *store)
 		struct store_value v[4];
 		const char *expected, *name;
 	} rows[] = {
-	    {{store_integer(INT64_MAX), store_real(1.5), store_text("abc"), store_blob("\x00\x01", 2)}, "i:9223372036854775807 r:1.5 t:abc b:0001", "large"},
-	    {{store_integer(INT64_MIN), store_real(-2.5e300), store_text(""), store_blob("", 0)}, "i:-9223372036854775808 r:-2.5000000000000001e+300 t: b:", "small, empty"},
+	    {{store_integer(INT64_MAX), store_real(1.5), store_text("abc"), store_blob("\x00\x01", 2)},
+	     "i:9223372036854775807 r:1.5 t:abc b:0001",
+	     "large"},
+	    {{store_integer(INT64_MIN), store_real(-2.5e300), store_text(""), store_blob("", 0)},
+	     "i:-9223372036854775808 r:-2.5000000000000001e+300 t: b:",
+	     "small, empty"},
 	    {{store_null(), store_null(), store_null(), store_null()}, "n: n: n: n:", "NULL"},
-	    {{store_integer(0), store_real(0.1), store_text("it's \"\xc3\xa9\" \\ $1 \xf0\x9f\x98\x80"), store_blob(NULL, 0)}, "i:0 r:0.10000000000000001 t:it's \"\xc3\xa9\" \\ $1 \xf0\x9f\x98\x80 b:", "quotes, UTF-8"},
-	    {{store_null(), store_null(), store_text("a\xff\xc3" "b"), store_null()}, "n: n: t:a\xef\xbf\xbd\xef\xbf\xbd" "b n:", "text that is no UTF-8"},
-	    {{store_null(), store_null(), store_text_slice((struct slice){"x\0y", 3}), store_null()}, "n: n: t:x\xef\xbf\xbdy n:", "text with a NUL"},
-	    {{store_null(), store_real(3), store_text("12"), store_blob("12", 2)}, "n: r:3 t:12 b:3132", "what looks like another type"},
+	    {{store_integer(0), store_real(0.1), store_text("it's \"\xc3\xa9\" \\ $1 \xf0\x9f\x98\x80"),
+	      store_blob(NULL, 0)},
+	     "i:0 r:0.10000000000000001 t:it's \"\xc3\xa9\" \\ $1 \xf0\x9f\x98\x80 b:",
+	     "quotes, UTF-8"},
+	    {{store_null(), store_null(),
+	      store_text("a\xff\xc3"
+	                 "b"),
+	      store_null()},
+	     "n: n: t:a\xef\xbf\xbd\xef\xbf\xbd"
+	     "b n:",
+	     "text that is no UTF-8"},
+	    {{store_null(), store_null(), store_text_slice((struct slice){"x\0y", 3}), store_null()},
+	     "n: n: t:x\xef\xbf\xbdy n:",
+	     "text with a NUL"},
+	    {{store_null(), store_real(3), store_text("12"), store_blob("12", 2)},
+	     "n: r:3 t:12 b:3132",
+	     "what looks like another type"},
 	    {{store_null(), store_null(), store_null(), store_blob(bytes, sizeof bytes)}, expected, "every byte"},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -146,14 +167,16 @@ static void values(struct store *store)
 static void dialect(struct store *store)
 {
 	struct store_value v[] = {store_text("ABC"), store_integer(7), store_null()};
-	shows(store, "SELECT SUM(i) FROM suite_values WHERE id IN (0, 3)", NULL, 0, "i:9223372036854775807", "a sum of integers is one");
+	shows(store, "SELECT SUM(i) FROM suite_values WHERE id IN (0, 3)", NULL, 0, "i:9223372036854775807",
+	      "a sum of integers is one");
 	shows(store, "SELECT COUNT(*) FROM suite_values WHERE t LIKE $1", v, 1, "i:0", "LIKE heeds case");
 	shows(store, "SELECT COUNT(*) FROM suite_values WHERE t LIKE 'ab%'", NULL, 0, "i:1", "and finds what is there");
 	shows(store, "SELECT $2 + 1, $1, $2", v, 2, "i:8 t:ABC i:7", "parameters by number, in any order");
 	shows(store, "SELECT CAST($3 AS TEXT) IS NULL", v, 3, "i:1", "a truth is an integer");
-	shows(store, "SELECT t FROM suite_values WHERE t IN ('', 'abc', '12') ORDER BY t COLLATE \"C\" DESC LIMIT $1", &v[1], 1, "t:abc t:12 t:",
-	      "order by bytes, limit by parameter");
-	is_int(store_query(store, "SELECT nonsense FROM nowhere", NULL, 0, NULL, NULL), STORE_REFUSED, "bad SQL is refused");
+	shows(store, "SELECT t FROM suite_values WHERE t IN ('', 'abc', '12') ORDER BY t COLLATE \"C\" DESC LIMIT $1",
+	      &v[1], 1, "t:abc t:12 t:", "order by bytes, limit by parameter");
+	is_int(store_query(store, "SELECT nonsense FROM nowhere", NULL, 0, NULL, NULL), STORE_REFUSED,
+	       "bad SQL is refused");
 	is_int(store_query(store, "SELECT 1", NULL, 0, NULL, NULL), STORE_OK, "and harms nobody");
 }
 
@@ -169,8 +192,9 @@ static bool first_only(void *context, const struct store_value *columns, size_t 
 
 static void batches(struct store *store)
 {
-	static const char upsert[] = "INSERT INTO suite_unique (name, number) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET "
-	                             "number = suite_unique.number + EXCLUDED.number RETURNING name, number";
+	static const char upsert[] =
+	    "INSERT INTO suite_unique (name, number) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET "
+	    "number = suite_unique.number + EXCLUDED.number RETURNING name, number";
 	struct store_value a[] = {store_text("a"), store_integer(1)};
 	struct store_value b[] = {store_text("b"), store_integer(10)};
 	struct store_value bad[] = {store_text("c"), store_integer(-1)};
@@ -185,10 +209,13 @@ static void batches(struct store *store)
 	shown = (struct shown){.rows = 0};
 	is_int(store_write(store, half, 3, 0, show_row, &shown), STORE_REFUSED, "a batch that violates a constraint");
 	is_int((long long)shown.rows, 0, "gives no rows");
-	shows(store, "SELECT name, number FROM suite_unique ORDER BY name", NULL, 0, "t:a i:3 t:b i:10", "and leaves nothing");
+	shows(store, "SELECT name, number FROM suite_unique ORDER BY name", NULL, 0, "t:a i:3 t:b i:10",
+	      "and leaves nothing");
 	is_int(store_write(store, NULL, 0, 0, NULL, NULL), STORE_OK, "an empty batch");
 	size_t n = 0;
-	is_int(store_query(store, "SELECT name FROM suite_unique UNION ALL SELECT name FROM suite_unique", NULL, 0, first_only, &n), STORE_OK, "who wants no more rows");
+	is_int(store_query(store, "SELECT name FROM suite_unique UNION ALL SELECT name FROM suite_unique", NULL, 0,
+	                   first_only, &n),
+	       STORE_OK, "who wants no more rows");
 	is_int((long long)n, 2, "gets none");
 	static struct store_statement many[STORE_STATEMENTS_MAX + 1];
 	for (size_t i = 0; i < STORE_STATEMENTS_MAX + 1; i++) {
@@ -221,9 +248,11 @@ static void *hammer(void *context)
 		};
 		bool break_it = i % 10 == 9;
 		enum store_result expected = break_it ? STORE_REFUSED : STORE_OK;
-		wrong += store_write(shared, statements, break_it ? 3 : 2, i % 7 == 0 ? STORE_DURABLE : 0, NULL, NULL) != expected;
+		wrong +=
+		    store_write(shared, statements, break_it ? 3 : 2, i % 7 == 0 ? STORE_DURABLE : 0, NULL, NULL) != expected;
 		struct shown shown = {.rows = 0};
-		wrong += store_query(shared, "SELECT number FROM suite_unique WHERE name = $1", mine, 1, show_row, &shown) != STORE_OK;
+		wrong += store_query(shared, "SELECT number FROM suite_unique WHERE name = $1", mine, 1, show_row, &shown) !=
+		         STORE_OK;
 		wrong += shown.rows != (break_it ? 0 : 1);
 	}
 	return NULL;
@@ -243,8 +272,11 @@ static void threads(struct store *store)
 	for (int i = 0; i < THREADS; i++) {
 		pthread_join(thread[i], NULL);
 	}
-	is_int(wrong, 0, "threads that write side by side, one batch in ten bad: each has what it wrote, and no bad one harms another");
-	shows(store, "SELECT number FROM suite_unique WHERE name = 'common'", NULL, 0, "i:720", "each good batch is there once");
+	is_int(
+	    wrong, 0,
+	    "threads that write side by side, one batch in ten bad: each has what it wrote, and no bad one harms another");
+	shows(store, "SELECT number FROM suite_unique WHERE name = 'common'", NULL, 0, "i:720",
+	      "each good batch is there once");
 	shows(store, "SELECT COUNT(*) FROM suite_unique WHERE name LIKE 't%'", NULL, 0, "i:720", "all of it");
 }
 
@@ -258,7 +290,8 @@ static void later(struct store *store)
 	for (int i = 1; i <= 1000; i++) {
 		/* In order, or the check fails. */
 		struct store_value v[] = {store_text("later"), store_integer(i)};
-		const struct store_statement statement = {"UPDATE suite_unique SET number = CASE WHEN number = $2 - 1 THEN $2 ELSE -1 END WHERE name = $1", v, 2};
+		const struct store_statement statement = {
+		    "UPDATE suite_unique SET number = CASE WHEN number = $2 - 1 THEN $2 ELSE -1 END WHERE name = $1", v, 2};
 		taken += store_write_later(store, &statement, 1);
 		if (i % 100 == 0) {
 			struct store_value bad[] = {store_text("later"), store_integer(-1)};
@@ -268,7 +301,8 @@ static void later(struct store *store)
 	}
 	is_int(taken, 1010, "batches for later");
 	ok(store_flush(store, 60 * CLOCK_NS_PER_S), "are written soon");
-	shows(store, "SELECT number FROM suite_unique WHERE name = 'later'", NULL, 0, "i:1000", "in order, each once, past those that are refused");
+	shows(store, "SELECT number FROM suite_unique WHERE name = 'later'", NULL, 0, "i:1000",
+	      "in order, each once, past those that are refused");
 	struct store_status status;
 	store_get_status(store, &status);
 	is_int((long long)status.lost, 10, "the bad ones are counted");
@@ -338,10 +372,12 @@ static void newer(void)
 	struct store_options now = options();
 	struct store *store = open_store(0);
 	char *error = NULL;
-	write_sql(store, "INSERT INTO schema_version (version, name, applied) VALUES (9999, 'from the future', 0)", NULL, 0);
+	write_sql(store, "INSERT INTO schema_version (version, name, applied) VALUES (9999, 'from the future', 0)", NULL,
+	          0);
 	store_close(store);
 	store = store_open(&now, STORE_MIGRATE, &error);
-	ok(store == NULL && strstr(error, "9999") != NULL && strstr(error, "newer Mailreeve") != NULL, "a schema of the future is refused: %s", error);
+	ok(store == NULL && strstr(error, "9999") != NULL && strstr(error, "newer Mailreeve") != NULL,
+	   "a schema of the future is refused: %s", error);
 	store_close(store);
 	free(error);
 	store = open_store(STORE_ANY_SCHEMA);
@@ -365,13 +401,15 @@ static void addresses(void)
 		is_text(text, texts[i][1], texts[i][1]);
 		free(text);
 	}
-	static const char *const bad[] = {"mysql://x", "sqlite:relative.db", "sqlite:", "/var/lib/x.db", "postgresql://u:topsecret%zz@h/db"};
+	static const char *const bad[] = {"mysql://x", "sqlite:relative.db", "sqlite:", "/var/lib/x.db",
+	                                  "postgresql://u:topsecret%zz@h/db"};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct store_options now = options();
 		char *error = NULL;
 		now.location = bad[i];
 		struct store *store = store_open(&now, 0, &error);
-		ok(store == NULL && strstr(error, "expected") != NULL && strstr(error, "topsecret") == NULL, "refused: %s", bad[i]);
+		ok(store == NULL && strstr(error, "expected") != NULL && strstr(error, "topsecret") == NULL, "refused: %s",
+		   bad[i]);
 		store_close(store);
 		free(error);
 	}

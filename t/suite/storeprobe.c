@@ -1,5 +1,6 @@
-/* storeprobe LOCATION SPILL_DIR TIMEOUT_MS SPILL_MAX: a process that uses the store, told what to do on standard input by t/suite/store.t.
- * Each batch writes its number into two tables without any key, so that one that is lost, half or doubled shows. */
+/* storeprobe LOCATION SPILL_DIR TIMEOUT_MS SPILL_MAX: a process that uses the store, told what to do on standard input
+ * by t/suite/store.t. Each batch writes its number into two tables without any key, so that one that is lost, half or
+ * doubled shows. */
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/store/store.h"
@@ -69,7 +70,8 @@ static void print_status(void)
 {
 	struct store_status status;
 	store_get_status(store, &status);
-	printf("available=%d queued=%" PRIu64 " spilled=%" PRIu64 " replayed=%" PRIu64 " lost=%" PRIu64 " failed=%" PRIu64 "\n",
+	printf("available=%d queued=%" PRIu64 " spilled=%" PRIu64 " replayed=%" PRIu64 " lost=%" PRIu64 " failed=%" PRIu64
+	       "\n",
 	       status.available, status.queued, status.spilled_bytes, status.replayed, status.lost, status.failed);
 }
 
@@ -128,8 +130,11 @@ int main(int argc, char **argv)
 	if (argc != 5) {
 		return 2;
 	}
-	struct store_options options = {.location = argv[1], .spill_dir = argv[2], .timeout = strtoull(argv[3], NULL, 10) * CLOCK_NS_PER_MS,
-	                                .spill_max = strtoull(argv[4], NULL, 10), .connections = 4};
+	struct store_options options = {.location = argv[1],
+	                                .spill_dir = argv[2],
+	                                .timeout = strtoull(argv[3], NULL, 10) * CLOCK_NS_PER_MS,
+	                                .spill_max = strtoull(argv[4], NULL, 10),
+	                                .connections = 4};
 	char *error = NULL;
 	char line[256];
 	memset(filler, 'x', sizeof filler);
