@@ -29,18 +29,27 @@ struct dns *dns_open_resolver(const struct dns_settings *settings, char **error_
 	return dns;
 }
 
-struct dns *dns_open_zone(const char *path, char **error_r)
+/* zone NULL: it could not be loaded. */
+static struct dns *dns_from_zone(struct dns_zone *zone)
 {
-	struct dns *dns = calloc(1, sizeof *dns);
-	if (dns == NULL) {
+	struct dns *dns = zone == NULL ? NULL : calloc(1, sizeof *dns);
+	if (zone != NULL && dns == NULL) {
 		abort();
 	}
-	dns->zone = dns_zone_load(path, error_r);
-	if (dns->zone == NULL) {
-		dns_close(dns);
-		return NULL;
+	if (dns != NULL) {
+		dns->zone = zone;
 	}
 	return dns;
+}
+
+struct dns *dns_open_zone(const char *path, char **error_r)
+{
+	return dns_from_zone(dns_zone_load(path, error_r));
+}
+
+struct dns *dns_open_zone_text(struct slice text, char **error_r)
+{
+	return dns_from_zone(dns_zone_load_text(text, error_r));
 }
 
 void dns_close(struct dns *dns)

@@ -80,9 +80,12 @@ void dns_settings_default(struct dns_settings *settings_r);
 /* NULL with a text in *error_r (owned by the caller, free()) when it cannot be made. */
 struct dns *dns_open_resolver(const struct dns_settings *settings, char **error_r);
 
-/* A master file (RFC 1035 5.1, absolute names) with the directives "$SERVFAIL name [type]" and "$TIMEOUT name [type]".
+/* A master file (RFC 1035 5.1, absolute names) with the directives "$SERVFAIL name [type]", "$TIMEOUT name [type]",
+ * "$NODATA name [type]" and "$NXDOMAIN name [type]": what is answered to that question, or to all that there are no records for.
  * A name that is neither there nor above one that is there is NXDOMAIN. CNAMEs (8 at most) and wildcards are followed. */
 struct dns *dns_open_zone(const char *path, char **error_r);
+/* The same from a text in memory; it is copied. */
+struct dns *dns_open_zone_text(struct slice text, char **error_r);
 
 /* No lookups object may be alive. Takes NULL. */
 void dns_close(struct dns *dns);

@@ -21,6 +21,7 @@ void dns_resolver_ask(struct dns_resolver *resolver, struct dns_entry *entry);
 size_t dns_resolver_pending(struct dns_resolver *resolver);
 
 struct dns_zone *dns_zone_load(const char *path, char **error_r);
+struct dns_zone *dns_zone_load_text(struct slice text, char **error_r);
 void dns_zone_destroy(struct dns_zone *zone); /* takes NULL */
 /* Sets the answer of the entry. */
 void dns_zone_answer(const struct dns_zone *zone, struct dns_entry *entry);

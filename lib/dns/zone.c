@@ -18,10 +18,12 @@ struct zone_record {
 	struct slice rdata;
 };
 
+/* What a directive says: the answer to questions for one type. */
 struct zone_fault {
 	struct zone_fault *next;
 	int type; /* enum dns_type; 0: every type that has no records */
-	const char *problem;
+	enum dns_status status;
+	const char *problem; /* DNS_TEMPORARY */
 };
 
 struct zone_node {
@@ -173,15 +175,28 @@ static struct slice next_word(struct slice *line)
 	return word;
 }
 
-/* "$SERVFAIL name [type]" or "$TIMEOUT name [type]": 1; no such directive: 0; a bad one: -1. */
+static const struct {
+	const char *word;
+	enum dns_status status;
+	const char *problem;
+} directives[] = {{"$SERVFAIL", DNS_TEMPORARY, "SERVFAIL"},
+                  {"$TIMEOUT", DNS_TEMPORARY, "timeout"},
+                  {"$NODATA", DNS_NODATA, NULL},
+                  {"$NXDOMAIN", DNS_NXDOMAIN, NULL}};
+enum { DIRECTIVES = sizeof directives / sizeof *directives };
+
+/* "$SERVFAIL name [type]", or another of them: 1; no such directive: 0; a bad one: -1. */
 static int zone_directive(struct dns_zone *zone, struct slice line)
 {
 	char name[DNS_MAX_NAME_TEXT];
 	int type;
 	line.len = slice_find(line, ';', 0);
 	struct slice word = next_word(&line);
-	bool servfail = slice_equal_nocase(word, SLICE_LITERAL("$SERVFAIL"));
-	if (!servfail && !slice_equal_nocase(word, SLICE_LITERAL("$TIMEOUT"))) {
+	size_t kind = 0;
+	while (kind < DIRECTIVES && !slice_equal_nocase(word, slice_from(directives[kind].word))) {
+		kind++;
+	}
+	if (kind == DIRECTIVES) {
 		return 0;
 	}
 	struct slice owner = next_word(&line);
@@ -191,7 +206,8 @@ static int zone_directive(struct dns_zone *zone, struct slice line)
 	}
 	struct zone_fault *fault = arena_alloc(zone->arena, sizeof *fault);
 	fault->type = type;
-	fault->problem = servfail ? "SERVFAIL" : "timeout";
+	fault->status = directives[kind].status;
+	fault->problem = directives[kind].problem;
 	zone_add_node(zone, name)->faults = fault;
 	return 1;
 }
@@ -282,7 +298,7 @@ static const char *zone_parse(struct dns_zone *zone, char *text, size_t size, in
 {
 	*line_r = zone_directives(zone, text, size);
 	if (*line_r != 0) {
-		return "expected $SERVFAIL or $TIMEOUT, a name and perhaps a record type";
+		return "expected $SERVFAIL, $TIMEOUT, $NODATA or $NXDOMAIN, a name and perhaps a record type";
 	}
 	if (size == 0) {
 		return NULL;
@@ -296,17 +312,10 @@ static const char *zone_parse(struct dns_zone *zone, char *text, size_t size, in
 	return status == LDNS_STATUS_OK ? NULL : ldns_get_errorstr_by_id(status);
 }
 
-struct dns_zone *dns_zone_load(const char *path, char **error_r)
+/* Takes text, which it changes. */
+static struct dns_zone *zone_create(const char *path, char *text, size_t size, char **error_r)
 {
-	size_t size = 0;
-	char *text = zone_read(path, &size);
 	int line = 0;
-	if (text == NULL) {
-		if (asprintf(error_r, "%s: %s", path, strerror(errno)) < 0) {
-			abort();
-		}
-		return NULL;
-	}
 	struct dns_zone *zone = calloc(1, sizeof *zone);
 	if (zone == NULL) {
 		abort();
@@ -323,6 +332,29 @@ struct dns_zone *dns_zone_load(const char *path, char **error_r)
 	}
 	zone_sort(zone);
 	return zone;
+}
+
+struct dns_zone *dns_zone_load(const char *path, char **error_r)
+{
+	size_t size = 0;
+	char *text = zone_read(path, &size);
+	if (text == NULL) {
+		if (asprintf(error_r, "%s: %s", path, strerror(errno)) < 0) {
+			abort();
+		}
+		return NULL;
+	}
+	return zone_create(path, text, size, error_r);
+}
+
+struct dns_zone *dns_zone_load_text(struct slice text, char **error_r)
+{
+	char *copy = malloc(text.len + 1);
+	if (copy == NULL) {
+		abort();
+	}
+	memcpy(copy, text.data == NULL ? "" : text.data, text.len);
+	return zone_create("(text)", copy, text.len, error_r);
 }
 
 void dns_zone_destroy(struct dns_zone *zone)
@@ -363,14 +395,23 @@ static size_t node_records(const struct zone_node *node, enum dns_type type, str
 	return n;
 }
 
-static const char *node_fault(const struct zone_node *node, enum dns_type type, bool has_records)
+static const struct zone_fault *node_fault(const struct zone_node *node, enum dns_type type, bool has_records)
 {
 	for (const struct zone_fault *fault = node->faults; fault != NULL; fault = fault->next) {
 		if (fault->type == (int)type || (fault->type == 0 && !has_records)) {
-			return fault->problem;
+			return fault;
 		}
 	}
 	return NULL;
+}
+
+static void zone_answer_fault(struct dns_entry *entry, const struct zone_fault *fault, uint32_t ttl)
+{
+	if (fault->status == DNS_TEMPORARY) {
+		dns_entry_set_temporary(entry, fault->problem);
+	} else {
+		dns_entry_set_negative(entry, fault->status, ttl, false);
+	}
 }
 
 void dns_zone_answer(const struct dns_zone *zone, struct dns_entry *entry)
@@ -386,9 +427,9 @@ void dns_zone_answer(const struct dns_zone *zone, struct dns_entry *entry)
 			return;
 		}
 		size_t count = node_records(node, entry->type, rdata, DNS_MAX_RECORDS, &ttl);
-		const char *fault = node_fault(node, entry->type, count > 0);
+		const struct zone_fault *fault = node_fault(node, entry->type, count > 0);
 		if (fault != NULL) {
-			dns_entry_set_temporary(entry, fault);
+			zone_answer_fault(entry, fault, ttl);
 			return;
 		}
 		struct slice targets[2];

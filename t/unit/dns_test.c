@@ -2,6 +2,7 @@
 #include "lib/base/clock.h"
 #include "lib/dns/name.h"
 #include "lib/dns/rdata.h"
+#include "lib/dns/zone_text.h"
 #include "t/tap.h"
 
 #include <arpa/inet.h>
@@ -227,6 +228,8 @@ static const char zone_text[] = "$TTL 300\n"
                                 "1.2.0.192.in-addr.arpa. IN PTR Example.Test.\n"
                                 "od\\.d.test. IN A 192.0.2.6\n"
                                 "$SERVFAIL sick.test\n"
+                                "$NODATA empty.test\nempty.test. IN A 192.0.2.11\n"
+                                "$NXDOMAIN example.test SOA\n"
                                 "$TIMEOUT slow.test. TXT ; a remark\n"
                                 "slow.test. IN A 192.0.2.7\n"
                                 "$servfail half.test\n"
@@ -261,6 +264,9 @@ static const struct zone_row {
     {"x.ent.wild.test", DNS_TYPE_TXT, DNS_NXDOMAIN, 0, NULL},
     {"x.there.wild.test", DNS_TYPE_TXT, DNS_NXDOMAIN, 0, NULL},
     {"www.example.test", DNS_TYPE_A, DNS_FOUND, 2, "192.0.2.1"},
+    {"empty.test", DNS_TYPE_A, DNS_FOUND, 1, "192.0.2.11"},
+    {"empty.test", DNS_TYPE_TXT, DNS_NODATA, 0, NULL},
+    {"example.test", DNS_TYPE_SOA, DNS_NXDOMAIN, 0, NULL},
     {"www.example.test", DNS_TYPE_CNAME, DNS_FOUND, 1, "example.test"},
     {"www.example.test", DNS_TYPE_PTR, DNS_NODATA, 0, NULL},
     {"nowhere.test", DNS_TYPE_A, DNS_NXDOMAIN, 0, NULL},
@@ -331,6 +337,92 @@ static void test_zone(void)
 	dns_close(dns);
 }
 
+/* What means something in a zone file: in names, and in a text of more than one string. */
+static void test_zone_text_signs(void)
+{
+	static const char *const names[] = {"semi\\;colon.test", "quo\\\"te.test", "$dollar.test", "par\\(en.test", "at\\@sign.test", "bl\\032ank.test"};
+	enum { NAMES = sizeof names / sizeof *names };
+	struct arena *arena = arena_create(4096);
+	struct strbuf zone, text;
+	char *error;
+	strbuf_init(&zone, arena);
+	strbuf_init(&text, arena);
+	strbuf_add_text(&zone, "long.test. IN TXT");
+	for (int i = 0; i < 700; i++) {
+		strbuf_printf(&zone, i % 250 == 0 ? "%s\"\\%03d" : "%s\\%03d", i % 250 == 0 && i > 0 ? "\" " : i == 0 ? " " : "", i % 256);
+	}
+	strbuf_add_text(&zone, "\"\n");
+	for (int i = 0; i < NAMES; i++) {
+		strbuf_printf(&zone, "x.%s. IN PTR %s.\n", names[i], names[i]);
+	}
+	struct dns *dns = open_zone(zone.data, &error);
+	struct lookups *lookups = lookups_create(dns);
+	const struct dns_answer *whole = lookups_get(lookups, "long.test", DNS_TYPE_TXT);
+	for (int i = 0; i < NAMES; i++) {
+		lookups_get(lookups, arena_printf(arena, "x.%s", names[i]), DNS_TYPE_PTR);
+	}
+	zone_text_write(lookups, SIZE_MAX, &text);
+	struct dns *again = dns_open_zone_text((struct slice){text.data, text.len}, &error);
+	if (ok(again != NULL, "signs of a zone file are no trouble")) {
+		struct lookups *lookups_again = lookups_create(again);
+		const struct dns_answer *answer = lookups_get(lookups_again, "long.test", DNS_TYPE_TXT);
+		ok(whole->count == 1 && whole->records[0].data.len == 700 && answer->count == 1 && slice_equal(answer->records[0].data, whole->records[0].data),
+		   "a text of 700 bytes of every value comes back");
+		for (int i = 0; i < NAMES; i++) {
+			const char *name = arena_printf(arena, "x.%s", names[i]);
+			const struct dns_answer *first = lookups_get(lookups, name, DNS_TYPE_PTR);
+			const struct dns_answer *second = lookups_get(lookups_again, name, DNS_TYPE_PTR);
+			ok(first->status == DNS_FOUND && second->status == DNS_FOUND && slice_equal(first->records[0].data, second->records[0].data), "so does %s", name);
+		}
+		lookups_destroy(lookups_again);
+	} else {
+		diag("%s: %s", error, text.data);
+	}
+	lookups_destroy(lookups);
+	dns_close(dns);
+	dns_close(again);
+	arena_destroy(arena);
+}
+
+/* The answers of the zone as a text: the same questions to it have the same answers. */
+static void test_zone_text(void)
+{
+	char *error;
+	struct dns *dns = open_zone(zone_text, &error);
+	struct arena *arena = arena_create(4096);
+	struct lookups *lookups = lookups_create(dns);
+	struct strbuf text, cut;
+	strbuf_init(&text, arena);
+	strbuf_init(&cut, arena);
+	for (size_t i = 0; i < sizeof zone_rows / sizeof *zone_rows; i++) {
+		lookups_get(lookups, zone_rows[i].name, zone_rows[i].type);
+	}
+	zone_text_write(lookups, SIZE_MAX, &text);
+	zone_text_write(lookups, 100, &cut);
+	lookups_destroy(lookups);
+	dns_close(dns);
+	ok(cut.len <= 100 + strlen("; incomplete\n") && strstr(cut.data, "; incomplete\n") != NULL,
+	   "a text that is cut says so");
+	dns = dns_open_zone_text((struct slice){text.data, text.len}, &error);
+	if (!ok(dns != NULL, "the answers as a text are a zone: %s", error == NULL ? "" : error)) {
+		free(error);
+		return;
+	}
+	lookups = lookups_create(dns);
+	for (size_t i = 0; i < sizeof zone_rows / sizeof *zone_rows; i++) {
+		const struct zone_row *row = &zone_rows[i];
+		const struct dns_answer *answer = lookups_get(lookups, row->name, row->type);
+		bool temporary = row->status == DNS_TEMPORARY && answer->status == DNS_TEMPORARY; /* whatever the reason was */
+		if (!ok(temporary || answer_is(answer, row), "and give the same again: %s %s", row->name,
+		        dns_type_name(row->type))) {
+			diag("%s", text.data);
+		}
+	}
+	lookups_destroy(lookups);
+	dns_close(dns);
+	arena_destroy(arena);
+}
+
 static void test_bad_zones(void)
 {
 	static const struct {
@@ -342,6 +434,8 @@ static void test_bad_zones(void)
 	    {"$TIMEOUT a.test NOTYPE\n", ":1: expected $SERVFAIL"},
 	    {"$TIMEOUT a.test TXT more\n", ":1: expected $SERVFAIL"},
 	    {"$INCLUDE /etc/passwd\n", ":1: "},
+	    {"$NODATA a.test TXT more\n", ":1: expected $SERVFAIL"},
+	    {"$NXDOMAIN\n", ":1: expected $SERVFAIL"},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		char *error;
@@ -538,6 +632,8 @@ int main(void)
 	test_wire_names();
 	test_rdata();
 	test_zone();
+	test_zone_text();
+	test_zone_text_signs();
 	test_bad_zones();
 	test_timeout();
 	test_expire();
