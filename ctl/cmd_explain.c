@@ -1,6 +1,7 @@
 /* mailreeve explain: runs messages through the pipeline as the daemon would, without an MTA. */
 #include "ctl/command.h"
 #include "ctl/explain.h"
+#include "ctl/explain_history.h"
 #include "lib/base/log.h"
 #include "lib/pipeline/stages.h"
 #include "lib/policy/globals.h"
@@ -19,6 +20,9 @@ struct explain_options {
 	struct ip client; /* IP_UNKNOWN: not given */
 	uint64_t now;     /* 0: the clock */
 	bool json;
+	const char *id;       /* of a message of the history that is to be judged again */
+	const char *dns_text; /* its answers; NULL: those of dns_zone, or of the resolver */
+	json_t **object_r;    /* where the result goes instead of being shown; NULL: nowhere */
 	const char *rcpt[RCPT_MAX];
 	size_t rcpt_count;
 };
@@ -27,8 +31,12 @@ static const char usage[] =
 	"usage: mailreeve explain [--config FILE] [--dns-zone FILE] [--client IP] [--ptr NAME] [--helo NAME]\n"
 	"                         [--from ADDRESS] [--rcpt ADDRESS]... [--auth USER] [--tls VERSION]\n"
 	"                         [--now EPOCH] [--json] [MESSAGE...]\n"
+	"       mailreeve explain [--config FILE] [--json] ID...\n"
+	"       mailreeve explain [--config FILE] [--dns-zone FILE] [--json] --id ID MESSAGE\n"
 	"Says what the daemon would do with each MESSAGE (a file, or - for standard input) and why.\n"
-	"Without a MESSAGE it judges the envelope alone.\n";
+	"Without a MESSAGE it judges the envelope alone.\n"
+	"An ID that names no file is a queue id or a support id: what the history knows of that message.\n"
+	"With --id the MESSAGE is judged again as it came then: by the DNS answers of then, and by those of now.\n";
 
 enum {
 	OPT_CONFIG = 256,
@@ -41,7 +49,8 @@ enum {
 	OPT_AUTH,
 	OPT_TLS,
 	OPT_NOW,
-	OPT_JSON
+	OPT_JSON,
+	OPT_ID
 };
 
 static const struct option long_options[] = {
@@ -50,7 +59,8 @@ static const struct option long_options[] = {
 	{"helo", required_argument, NULL, OPT_HELO},     {"from", required_argument, NULL, OPT_FROM},
 	{"rcpt", required_argument, NULL, OPT_RCPT},     {"auth", required_argument, NULL, OPT_AUTH},
 	{"tls", required_argument, NULL, OPT_TLS},       {"now", required_argument, NULL, OPT_NOW},
-	{"json", no_argument, NULL, OPT_JSON},           {"help", no_argument, NULL, 'h'},
+	{"json", no_argument, NULL, OPT_JSON},           {"id", required_argument, NULL, OPT_ID},
+	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
 
@@ -101,6 +111,9 @@ static bool explain_value(struct explain_options *options, int option, const cha
 		return true;
 	case OPT_JSON:
 		options->json = true;
+		return true;
+	case OPT_ID:
+		options->id = value;
 		return true;
 	default:
 		fputs(usage, stderr);
@@ -192,7 +205,9 @@ static void explain_begin(const struct explain_options *options, struct session 
 
 static void explain_show(const struct explain_options *options, struct session *session, const char *file)
 {
-	if (options->json) {
+	if (options->object_r != NULL) {
+		*options->object_r = explain_object(session, file);
+	} else if (options->json) {
 		explain_json(session, file, stdout);
 	} else {
 		explain_table(session, file, stdout);
@@ -240,7 +255,7 @@ static struct engine *explain_open(const struct explain_options *options)
 	struct engine *engine = NULL;
 	struct config *config = config_load(path, sections, count, &error);
 	if (config != NULL) {
-		engine = engine_open(config, &(struct engine_options){.dns_zone = options->dns_zone}, &error);
+		engine = engine_open(config, &(struct engine_options){.dns_zone = options->dns_zone, .dns_text = options->dns_text}, &error);
 		config_release(config);
 	}
 	if (engine == NULL) {
@@ -248,6 +263,129 @@ static struct engine *explain_open(const struct explain_options *options)
 		free(error);
 	}
 	return engine;
+}
+
+/* Judges the file as the options say. NULL with a message on standard error when it cannot be done. */
+static json_t *replay_once(const struct explain_options *options, const char *file)
+{
+	json_t *object = NULL;
+	struct explain_options copy = *options;
+	copy.object_r = &object;
+	struct engine *engine = explain_open(&copy);
+	if (engine != NULL) {
+		explain_message(&copy, engine, file);
+		engine_close(engine);
+	}
+	return object;
+}
+
+/* One message of the history, and perhaps a file that is to be judged as it was. */
+struct replay {
+	const struct explain_options *options;
+	const char *file; /* NULL: show what was recorded */
+	size_t seen;
+	bool good;
+};
+
+/* As the session of then was. */
+static void replay_options(const struct history_message *message, struct explain_options *options)
+{
+	if (!ip_parse(message->peer, &options->client)) {
+		options->client.family = IP_UNKNOWN;
+	}
+	options->ptr = message->client_name;
+	options->helo = message->helo;
+	options->from = message->mail_from;
+	options->auth = message->auth_user[0] == '\0' ? NULL : message->auth_user;
+	options->tls = message->tls_version[0] == '\0' ? NULL : message->tls_version;
+	options->rcpt_count = 0;
+	for (size_t i = 0; i < message->recipients_given && i < RCPT_MAX; i++) {
+		options->rcpt[options->rcpt_count++] = message->recipients[i].address;
+	}
+}
+
+static void replay_show(const struct replay *replay, const struct history_message *message, json_t *then, json_t *now)
+{
+	json_t *recorded = history_json(message);
+	if (replay->options->json) {
+		json_t *object = json_pack("{s:o, s:o, s:o}", "recorded", recorded, "then", then == NULL ? json_null() : then, "now", now);
+		json_dumpf(object, stdout, JSON_COMPACT);
+		fputc('\n', stdout);
+		json_decref(object);
+		return;
+	}
+	explain_history_table(message, stdout);
+	explain_compare(recorded, then, now, stdout);
+	json_decref(recorded);
+	json_decref(then);
+	json_decref(now);
+}
+
+static void replay_message(struct replay *replay, const struct history_message *message)
+{
+	struct explain_options options = *replay->options;
+	json_t *then = NULL;
+	replay_options(message, &options);
+	if (message->dns[0] != '\0') {
+		struct explain_options as_then = options;
+		as_then.dns_text = message->dns;
+		as_then.now = (uint64_t)message->time;
+		then = replay_once(&as_then, replay->file);
+	}
+	json_t *now = replay_once(&options, replay->file);
+	replay->good = now != NULL && (then != NULL || message->dns[0] == '\0');
+	if (replay->good) {
+		replay_show(replay, message, then, now);
+		return;
+	}
+	json_decref(then);
+	json_decref(now);
+}
+
+/* MTAs use queue ids again: of several messages the youngest is judged. */
+static void replay_visit(void *context, const struct history_message *message)
+{
+	struct replay *replay = context;
+	if (replay->file != NULL && replay->seen++ == 0) {
+		replay_message(replay, message);
+	} else if (replay->file == NULL && replay->options->json) {
+		json_t *object = history_json(message);
+		json_dumpf(object, stdout, JSON_COMPACT);
+		fputc('\n', stdout);
+		json_decref(object);
+	} else if (replay->file == NULL) {
+		explain_history_table(message, stdout);
+	}
+}
+
+static bool explain_history(const struct explain_options *options, const char *id, const char *file)
+{
+	struct replay replay = {.options = options, .file = file, .good = true};
+	return explain_find(options->config, file == NULL, id, replay_visit, &replay) && replay.good;
+}
+
+/* All arguments are ids of the history, or --id names one: the engine is not needed for itself. */
+static bool explain_is_history(const struct explain_options *options, int argc, char **argv)
+{
+	bool all = options->id != NULL || optind < argc;
+	for (int i = optind; i < argc && options->id == NULL; i++) {
+		all = all && explain_is_id(argv[i]);
+	}
+	return all;
+}
+
+static int explain_histories(const struct explain_options *options, int argc, char **argv)
+{
+	bool good = true;
+	if (options->id != NULL && optind + 1 != argc) {
+		fputs("mailreeve explain: --id wants one MESSAGE\n", stderr);
+		return EXIT_USAGE;
+	}
+	for (int i = optind; i < argc; i++) {
+		bool replay = options->id != NULL;
+		good = explain_history(options, replay ? options->id : argv[i], replay ? argv[i] : NULL) && good;
+	}
+	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int cmd_explain(int argc, char **argv)
@@ -265,6 +403,9 @@ int cmd_explain(int argc, char **argv)
 	}
 	log_set_level(LOG_LEVEL_ERROR);
 	signal(SIGPIPE, SIG_IGN);
+	if (explain_is_history(&options, argc, argv)) {
+		return explain_histories(&options, argc, argv);
+	}
 	struct engine *engine = explain_open(&options);
 	if (engine == NULL) {
 		return EXIT_FAILURE;

@@ -13,7 +13,9 @@ struct command {
 
 int cmd_config(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
+int cmd_find(int argc, char **argv);
 int cmd_key(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 int cmd_store(int argc, char **argv);
 
 /* The configuration file when none is named: the installed one where it exists, else NULL (built-in defaults). */

@@ -11,7 +11,9 @@
 static const struct command commands[] = {
     {"config", cmd_config, "check, show or print a sample of the configuration"},
     {"explain", cmd_explain, "say what the daemon would do with a message, and why"},
+    {"find", cmd_find, "find messages in the history"},
     {"key", cmd_key, "make, publish, activate and retire the keys that sign"},
+    {"report", cmd_report, "what observed stages would have done, who came past the upstream, TLS by sender, a summary"},
     {"store", cmd_store, "look after what the daemon remembers: migrate, check, back up, move"},
     {NULL, NULL, NULL},
 };

@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/pipeline/housekeeping.h"
 #include "lib/pipeline/stage_list.h"
 #include "lib/pipeline/stage_sign.h"
 #include "lib/pipeline/stage_virus.h"
@@ -23,6 +24,7 @@ struct engine {
 	struct message_budget budget;
 	struct keystore *keystore;
 	struct store *store; /* NULL: none */
+	struct housekeeping *housekeeping; /* NULL: no store of the daemon's */
 	pthread_mutex_t lock; /* guards config: held for a pointer and a count only */
 	struct config *config;
 };
@@ -170,7 +172,8 @@ struct engine *engine_open(struct config *config, const struct engine_options *o
 		engine->keeper = keeper_open(&settings, error_r);
 	}
 	if (engine->keeper != NULL) {
-		engine->dns = engine_open_dns(config, options->dns_zone, error_r);
+		engine->dns = options->dns_text != NULL ? dns_open_zone_text(slice_from(options->dns_text), error_r)
+		                                        : engine_open_dns(config, options->dns_zone, error_r);
 	}
 	if (engine->dns == NULL) {
 		engine_close(engine);
@@ -179,6 +182,7 @@ struct engine *engine_open(struct config *config, const struct engine_options *o
 	engine->keystore =
 		keystore_create(engine_keys_dir(config), globals_user(config_settings(config, SECTION_GLOBALS), NULL));
 	engine_log_start(engine, config);
+	engine->housekeeping = engine_records(engine) ? housekeeping_start(engine) : NULL;
 	return engine;
 }
 
@@ -187,6 +191,7 @@ void engine_close(struct engine *engine)
 	if (engine == NULL) {
 		return;
 	}
+	housekeeping_stop(engine->housekeeping);
 	keystore_destroy(engine->keystore);
 	keeper_close(engine->keeper);
 	dns_close(engine->dns);
@@ -309,8 +314,15 @@ struct store *engine_store(struct engine *engine)
 	return engine->store;
 }
 
+bool engine_records(const struct engine *engine)
+{
+	return engine->store != NULL && engine->daemon;
+}
+
 void engine_stop_store(struct engine *engine)
 {
+	housekeeping_stop(engine->housekeeping);
+	engine->housekeeping = NULL;
 	if (engine->store != NULL) {
 		store_stop(engine->store);
 	}

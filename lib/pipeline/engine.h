@@ -13,6 +13,7 @@ struct engine;
 
 struct engine_options {
 	const char *dns_zone;        /* answers from this master file instead of the resolver; NULL: resolver */
+	const char *dns_text;        /* likewise, from such a text in memory; NULL: see dns_zone */
 	const char *inspect_program; /* NULL: MAILREEVE_INSPECT in the environment, else where make install puts it */
 	/* It lives long: the virus database is watched, and tested; the store is opened to write, and must be usable. Without
 	 * it an existing store is read only, and one that cannot be read is an error in the log and no store. */
@@ -41,6 +42,7 @@ struct keeper *engine_keeper(struct engine *engine);
 struct poison *engine_poison(struct engine *engine);
 struct message_budget *engine_message_budget(struct engine *engine);
 struct store *engine_store(struct engine *engine); /* NULL: there is none */
+bool engine_records(const struct engine *engine);  /* is there one that is written to: the daemon's? */
 struct keystore *engine_keystore(struct engine *engine); /* of sign.keys_dir */
 
 #endif

@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/pipeline/pipeline.h"
+#include "lib/pipeline/record.h"
 #include "lib/pipeline/stage_message.h"
 #include "lib/pipeline/stages.h"
 #include "lib/pipeline/tagging.h"
@@ -46,6 +47,7 @@ void session_destroy(struct session *session)
 	if (session == NULL) {
 		return;
 	}
+	record_transaction(session);
 	message_destroy(session->message);
 	lookups_destroy(session->lookups);
 	arena_destroy(session->arena);
@@ -139,6 +141,7 @@ static void session_support_id(struct session *session)
 /* Everything of a transaction to its first state. */
 static void transaction_reset(struct session *session)
 {
+	record_transaction(session);
 	message_destroy(session->message);
 	session->message = NULL;
 	session->message_status = MESSAGE_OK;
@@ -455,6 +458,7 @@ const struct verdict *session_end(struct session *session)
 	}
 	const struct verdict *verdict = session_decide(session);
 	verdict_line_log(session);
+	session->ended = true;
 	return verdict;
 }
 

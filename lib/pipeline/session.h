@@ -111,6 +111,7 @@ struct session {
 	                                           0 when it is done; 0: none does */
 	struct verdict verdict;                 /* common verdict, after session_end(): the strictest of all recipients that
 	                                           were not refused at RCPT */
+	bool ended;                             /* session_end() has judged a message that is not recorded yet (record.h) */
 	uint64_t elapsed_ns;                    /* of session_end() */
 };
 

@@ -1,5 +1,6 @@
 #include "lib/pipeline/stages.h"
 
+#include "lib/pipeline/record.h"
 #include "lib/pipeline/session.h"
 #include "lib/pipeline/stage_list.h"
 #include "lib/pipeline/tagging.h"
@@ -31,6 +32,7 @@ static const struct section *const sections[] = {
 	[SECTION_DNS] = &dns_section,
 	[SECTION_CONTENT] = &content_section,
 	[SECTION_STORE] = &store_section,
+	[SECTION_HISTORY] = &history_section,
 	[SECTION_SCORES] = &scores_section,
 	[SECTION_HEADERS] = &tagging_section,
 	&stage_message.section,

@@ -6,6 +6,39 @@ const struct store_migration store_migrations[] = {
      "CREATE TABLE store_counter (subject TEXT NOT NULL PRIMARY KEY, value BIGINT NOT NULL);"
      "CREATE TABLE store_spool (id TEXT NOT NULL PRIMARY KEY, sequence BIGINT NOT NULL,"
      " step BIGINT NOT NULL CHECK (step > 0), changed BIGINT NOT NULL);"},
+    {"turns of periodic tasks", "CREATE TABLE store_turn (task TEXT NOT NULL PRIMARY KEY, until BIGINT NOT NULL);"},
+    /* Ids grow with time (history_new_id()), and every search is by time: the tables lie in its order. */
+    {"history",
+     "CREATE TABLE history_message (id %ID%, time BIGINT NOT NULL, host TEXT NOT NULL, queue_id TEXT NOT NULL,"
+     " support_id TEXT NOT NULL, direction TEXT NOT NULL, peer TEXT NOT NULL, client TEXT NOT NULL,"
+     " client_name TEXT NOT NULL, helo TEXT NOT NULL, country TEXT NOT NULL, asn BIGINT NOT NULL, as_name TEXT NOT NULL,"
+     " tls_version TEXT NOT NULL, tls_cipher TEXT NOT NULL, auth_user TEXT NOT NULL, mail_from TEXT NOT NULL,"
+     " mail_from_domain TEXT NOT NULL, author TEXT NOT NULL, author_domain TEXT NOT NULL, subject TEXT NOT NULL,"
+     " message_id TEXT NOT NULL, size BIGINT NOT NULL, spf TEXT NOT NULL, dkim TEXT NOT NULL, arc TEXT NOT NULL,"
+     " dmarc TEXT NOT NULL, dmarc_domain TEXT NOT NULL, results TEXT NOT NULL, action TEXT NOT NULL, reason TEXT NOT NULL,"
+     " reply TEXT NOT NULL, score DOUBLE PRECISION NOT NULL, milliseconds BIGINT NOT NULL, ended BIGINT NOT NULL,"
+     " recipient_count BIGINT NOT NULL);"
+     "CREATE INDEX history_message_queue_id ON history_message (queue_id);"
+     "CREATE INDEX history_message_support_id ON history_message (support_id);"
+     "CREATE INDEX history_message_client ON history_message (client, id);"
+     "CREATE TABLE history_recipient (message BIGINT NOT NULL, position BIGINT NOT NULL, address TEXT NOT NULL,"
+     " domain TEXT NOT NULL, action TEXT NOT NULL, reply TEXT NOT NULL, refused BIGINT NOT NULL,"
+     " PRIMARY KEY (message, position));"
+     "CREATE INDEX history_recipient_address ON history_recipient (lower(address), message);"
+     "CREATE INDEX history_recipient_domain ON history_recipient (domain, message);"
+     "CREATE INDEX history_recipient_action ON history_recipient (action, message);"
+     "CREATE TABLE history_sender (message BIGINT NOT NULL, address TEXT NOT NULL, domain TEXT NOT NULL);"
+     "CREATE INDEX history_sender_message ON history_sender (message);"
+     "CREATE INDEX history_sender_address ON history_sender (lower(address), message);"
+     "CREATE INDEX history_sender_domain ON history_sender (domain, message);"
+     "CREATE TABLE history_finding (message BIGINT NOT NULL, position BIGINT NOT NULL, stage TEXT NOT NULL,"
+     " code TEXT NOT NULL, detail TEXT NOT NULL, action TEXT NOT NULL, effective TEXT NOT NULL, mode TEXT NOT NULL,"
+     " would BIGINT NOT NULL, recipient BIGINT NOT NULL, PRIMARY KEY (message, position));"
+     "CREATE INDEX history_finding_code ON history_finding (code, message);"
+     "CREATE INDEX history_finding_would ON history_finding (message) WHERE would = 1;"
+     "CREATE TABLE history_dns (message BIGINT NOT NULL PRIMARY KEY, zone TEXT NOT NULL);"
+     "CREATE TABLE history_tls (day BIGINT NOT NULL, domain TEXT NOT NULL, version TEXT NOT NULL, messages BIGINT NOT NULL,"
+     " accepted BIGINT NOT NULL, authenticated BIGINT NOT NULL, PRIMARY KEY (day, domain, version));"},
 };
 
 const size_t store_migrations_count = sizeof store_migrations / sizeof *store_migrations;

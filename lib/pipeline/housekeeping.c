@@ -1,0 +1,118 @@
+#include "lib/pipeline/housekeeping.h"
+
+#include "lib/base/clock.h"
+#include "lib/pipeline/record.h"
+#include "lib/pipeline/stages.h"
+#include "lib/store/history.h"
+#include "lib/store/turn.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define PAUSE (100 * CLOCK_NS_PER_MS) /* between two bounded steps: mail comes first */
+
+enum { INTERVAL = 15 /* seconds */ };
+
+struct housekeeping {
+	struct engine *engine;
+	pthread_t thread;
+	pthread_mutex_t lock; /* guards stopping */
+	pthread_cond_t changed;
+	bool stopping;
+};
+
+/* Rows older than history.keep, 0: all; and the ledger's. */
+static enum store_result expire_history(struct store *store, const struct config *config, int64_t now, bool *more_r)
+{
+	const struct record_options *options = config_settings(config, SECTION_HISTORY);
+	int64_t keep = (int64_t)(options->keep / CLOCK_NS_PER_S);
+	int64_t tls_keep = (int64_t)(options->tls_keep / CLOCK_NS_PER_S);
+	return history_expire(store, now - keep, now - tls_keep, more_r);
+}
+
+/* One bounded step. *more_r: another one is wanted soon. */
+static const struct {
+	const char *name;
+	enum store_result (*step)(struct store *store, const struct config *config, int64_t now, bool *more_r);
+} tasks[] = {
+    {"history", expire_history},
+};
+
+/* False: the thread is to stop. */
+static bool housekeeping_wait(struct housekeeping *housekeeping, uint64_t ns)
+{
+	struct timespec until = clock_timespec(clock_now() + ns);
+	int error = 0;
+	pthread_mutex_lock(&housekeeping->lock);
+	while (!housekeeping->stopping && error == 0) {
+		error = pthread_cond_clockwait(&housekeeping->changed, &housekeeping->lock, CLOCK_MONOTONIC, &until);
+	}
+	bool stopping = housekeeping->stopping;
+	pthread_mutex_unlock(&housekeeping->lock);
+	return !stopping;
+}
+
+static bool housekeeping_run_task(struct housekeeping *housekeeping, size_t i)
+{
+	struct store *store = engine_store(housekeeping->engine);
+	struct config *config = engine_config(housekeeping->engine);
+	bool more = false;
+	bool go_on = true;
+	if (turn_take(store, tasks[i].name, (int64_t)time(NULL), INTERVAL, &more) != STORE_OK) {
+		more = false;
+	}
+	while (more && go_on) {
+		more = false;
+		if (tasks[i].step(store, config, (int64_t)time(NULL), &more) != STORE_OK) {
+			break;
+		}
+		go_on = !more || housekeeping_wait(housekeeping, PAUSE);
+	}
+	config_release(config);
+	return go_on;
+}
+
+static void *housekeeping_run(void *context)
+{
+	struct housekeeping *housekeeping = context;
+	do {
+		for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+			if (!housekeeping_run_task(housekeeping, i)) {
+				return NULL;
+			}
+		}
+	} while (housekeeping_wait(housekeeping, INTERVAL * CLOCK_NS_PER_S));
+	return NULL;
+}
+
+struct housekeeping *housekeeping_start(struct engine *engine)
+{
+	struct housekeeping *housekeeping = calloc(1, sizeof *housekeeping);
+	if (housekeeping == NULL) {
+		abort();
+	}
+	housekeeping->engine = engine;
+	pthread_mutex_init(&housekeeping->lock, NULL);
+	pthread_cond_init(&housekeeping->changed, NULL);
+	if (pthread_create(&housekeeping->thread, NULL, housekeeping_run, housekeeping) != 0) {
+		free(housekeeping);
+		return NULL;
+	}
+	return housekeeping;
+}
+
+void housekeeping_stop(struct housekeeping *housekeeping)
+{
+	if (housekeeping == NULL) {
+		return;
+	}
+	pthread_mutex_lock(&housekeeping->lock);
+	housekeeping->stopping = true;
+	pthread_cond_broadcast(&housekeeping->changed);
+	pthread_mutex_unlock(&housekeeping->lock);
+	pthread_join(housekeeping->thread, NULL);
+	pthread_cond_destroy(&housekeeping->changed);
+	pthread_mutex_destroy(&housekeeping->lock);
+	free(housekeeping);
+}

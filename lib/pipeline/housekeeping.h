@@ -1,0 +1,16 @@
+/* housekeeping: what the daemon does to its store from time to time, in a thread of its own; of a fleet that shares the
+ * store, one daemon at a time (store/turn.h). A new task is a row in housekeeping.c. */
+#ifndef MAILREEVE_PIPELINE_HOUSEKEEPING_H
+#define MAILREEVE_PIPELINE_HOUSEKEEPING_H
+
+#include "lib/pipeline/engine.h"
+
+struct housekeeping;
+
+/* Starts the thread. It asks the engine for its configuration and its store, which must be there until it has stopped.
+ * NULL: no thread could be started. */
+struct housekeeping *housekeeping_start(struct engine *engine);
+/* Waits for a task under way: one bounded write. Takes NULL. */
+void housekeeping_stop(struct housekeeping *housekeeping);
+
+#endif
