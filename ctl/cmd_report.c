@@ -12,14 +12,16 @@
 enum { EXIT_USAGE = 2, LIMIT = 20, DAYS = 7, DAY = 86400 };
 
 static const char usage[] =
-    "usage: mailreeve report would   [--stage STAGE] [PERIOD]  what stages in mode observe or tag would have done\n"
-    "       mailreeve report direct  [PERIOD]                  who came past the upstream networks\n"
-    "       mailreeve report tls     [--domain DOMAIN] [PERIOD]  what requiring TLS would have blocked, by sender "
-    "domain\n"
-    "       mailreeve report summary [PERIOD]                  messages by action, findings, senders, clients\n"
-    "PERIOD: [--since TIME] [--until TIME] [--limit N] [--json] [--config FILE]; by default the last 7 days.\n"
-    "  TIME     7d, 12h, 30m ago, 2026-11-24, \"2026-11-24 13:05\", 13:05 today, @1764000000; local time\n"
-    "  N        lines of each list, 20 if it is not given; 0: all\n";
+	"usage: mailreeve report would   [--stage STAGE] [PERIOD]  what stages in mode observe or tag would have done\n"
+	"       mailreeve report direct  [PERIOD]                  who came past the upstream networks\n"
+	"       mailreeve report tls     [--domain DOMAIN] [PERIOD]  what requiring TLS would have blocked, by sender domain\n"
+	"       mailreeve report summary [PERIOD]                  messages by action, findings, senders, clients\n"
+	"       mailreeve report domain  DOMAIN [PERIOD]           what others report of mail in its name\n"
+	"       mailreeve report import  [--help] FILE...          reads their reports\n"
+	"       mailreeve report dmarc   [--help] ...              our aggregate reports to others\n"
+	"PERIOD: [--since TIME] [--until TIME] [--limit N] [--json] [--config FILE]; by default the last 7 days.\n"
+	"  TIME     7d, 12h, 30m ago, 2026-11-24, \"2026-11-24 13:05\", 13:05 today, @1764000000; local time\n"
+	"  N        lines of each list, 20 if it is not given; 0: all\n";
 
 enum { OPT_CONFIG = 256, OPT_SINCE, OPT_UNTIL, OPT_STAGE, OPT_DOMAIN, OPT_LIMIT, OPT_JSON };
 
@@ -87,7 +89,8 @@ static bool report_value(struct report *report, int option, const char *value)
 static const struct {
 	const char *name;
 	bool (*run)(struct report *report);
-} reports[] = {{"would", report_would}, {"direct", report_direct}, {"tls", report_tls}, {"summary", report_summary}};
+} reports[] = {{"would", report_would}, {"direct", report_direct}, {"tls", report_tls}, {"summary", report_summary},
+             {"domain", report_of_domain}};
 
 static bool report_run(struct report *report, const char *name)
 {
@@ -114,6 +117,12 @@ static bool report_exists(const char *name)
 
 int cmd_report(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[1], "dmarc") == 0) {
+		return report_dmarc(argc - 1, argv + 1);
+	}
+	if (argc > 1 && strcmp(argv[1], "import") == 0) {
+		return report_import(argc - 1, argv + 1);
+	}
 	struct report report = {.arena = arena_create(65536)};
 	int status = EXIT_SUCCESS;
 	int option;
@@ -127,7 +136,9 @@ int cmd_report(int argc, char **argv)
 		}
 		status = report_value(&report, option, optarg) ? EXIT_SUCCESS : EXIT_USAGE;
 	}
-	if (status == EXIT_SUCCESS && optind + 1 != argc) {
+	if (status == EXIT_SUCCESS && optind + 2 == argc && strcmp(argv[optind], "domain") == 0) {
+		status = report_domain(&report, argv[optind + 1]) ? EXIT_SUCCESS : EXIT_USAGE;
+	} else if (status == EXIT_SUCCESS && optind + 1 != argc) {
 		fputs(usage, stderr);
 		status = EXIT_USAGE;
 	}

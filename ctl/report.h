@@ -17,6 +17,7 @@ bool report_would(struct report *report);
 bool report_direct(struct report *report);
 bool report_tls(struct report *report);
 bool report_summary(struct report *report);
+bool report_of_domain(struct report *report); /* a domain is needed */
 
 /* A list of texts with counts, as history_text_visitor() gives them. */
 struct report_count {
@@ -44,5 +45,9 @@ const char *report_period_text(struct report *report);
 const char *report_share(struct report *report, int64_t part, int64_t whole);
 /* Messages of the period, all and inbound. */
 bool report_totals(struct report *report, int64_t *all_r, int64_t *inbound_r);
+
+/* mailreeve report dmarc, with options of its own; argv[0] is "dmarc". The exit status. */
+int report_dmarc(int argc, char **argv);
+int report_import(int argc, char **argv); /* likewise */
 
 #endif

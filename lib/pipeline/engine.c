@@ -55,6 +55,19 @@ struct dns *engine_open_dns(const struct config *config, const char *zone, char 
 	return dns_open_resolver(&settings, error_r);
 }
 
+const char *engine_name(const struct config *config, struct arena *arena)
+{
+	const struct globals *globals = config_settings(config, SECTION_GLOBALS);
+	char host[256] = "";
+	if (globals->authserv_id[0] != '\0') {
+		return globals->authserv_id;
+	}
+	if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0') {
+		return "localhost";
+	}
+	return arena_strdup(arena, host);
+}
+
 static const char *engine_keys_dir(const struct config *config)
 {
 	const struct sign_settings *sign = config_settings(config, stages_section(&stage_sign));

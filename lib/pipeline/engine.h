@@ -34,6 +34,9 @@ struct config *engine_config(struct engine *engine); /* a reference of the curre
  * spilled now. */
 void engine_stop_store(struct engine *engine);
 
+/* Our own name where no MTA tells one: authserv_id, else the host's. */
+const char *engine_name(const struct config *config, struct arena *arena);
+
 /* The resolver as configured, or the master file. NULL with *error_r (free()). For commands that need no more. */
 struct dns *engine_open_dns(const struct config *config, const char *zone, char **error_r);
 

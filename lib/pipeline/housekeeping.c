@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/pipeline/record.h"
 #include "lib/pipeline/stages.h"
+#include "lib/report/dmarc_reports.h"
 #include "lib/store/history.h"
 #include "lib/store/turn.h"
 
@@ -23,20 +24,36 @@ struct housekeeping {
 };
 
 /* Rows older than history.keep, 0: all; and the ledger's. */
-static enum store_result expire_history(struct store *store, const struct config *config, int64_t now, bool *more_r)
+static enum store_result expire_history(struct engine *engine, const struct config *config, int64_t now, bool *more_r)
 {
 	const struct record_options *options = config_settings(config, SECTION_HISTORY);
 	int64_t keep = (int64_t)(options->keep / CLOCK_NS_PER_S);
 	int64_t tls_keep = (int64_t)(options->tls_keep / CLOCK_NS_PER_S);
-	return history_expire(store, now - keep, now - tls_keep, more_r);
+	return history_expire(engine_store(engine), now - keep, now - tls_keep, more_r);
+}
+
+/* The next DMARC report that is due. Its MTA has a minute at most. */
+static enum store_result send_dmarc_report(struct engine *engine, const struct config *config, int64_t now, bool *more_r)
+{
+	struct arena *arena = arena_create(1024);
+	struct dmarc_reporter reporter = {.options = config_settings(config, SECTION_DMARC_REPORTS),
+	                                  .submitter = engine_name(config, arena),
+	                                  .store = engine_store(engine),
+	                                  .dns = engine_dns(engine),
+	                                  .now = (uint64_t)now};
+	enum store_result result =
+	    reporter.options->email[0] == '\0' ? STORE_OK : dmarc_reports_step(&reporter, more_r);
+	arena_destroy(arena);
+	return result;
 }
 
 /* One bounded step. *more_r: another one is wanted soon. */
 static const struct {
 	const char *name;
-	enum store_result (*step)(struct store *store, const struct config *config, int64_t now, bool *more_r);
+	enum store_result (*step)(struct engine *engine, const struct config *config, int64_t now, bool *more_r);
 } tasks[] = {
-    {"history", expire_history},
+	{"history", expire_history},
+	{"dmarc", send_dmarc_report},
 };
 
 /* False: the thread is to stop. */
@@ -64,7 +81,7 @@ static bool housekeeping_run_task(struct housekeeping *housekeeping, size_t i)
 	}
 	while (more && go_on) {
 		more = false;
-		if (tasks[i].step(store, config, (int64_t)time(NULL), &more) != STORE_OK) {
+		if (tasks[i].step(housekeeping->engine, config, (int64_t)time(NULL), &more) != STORE_OK) {
 			break;
 		}
 		go_on = !more || housekeeping_wait(housekeeping, PAUSE);

@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/pipeline/dmarc_collect.h"
 #include "lib/pipeline/pipeline.h"
 #include "lib/pipeline/record.h"
 #include "lib/pipeline/stage_message.h"
@@ -65,17 +66,13 @@ static const char *connection_text(struct session *session, const char *text)
 static const char *session_authserv_id(struct session *session, const char *of_mta)
 {
 	const char *configured = session_globals(session)->authserv_id;
-	char host[256] = "";
 	if (configured[0] != '\0') {
 		return configured;
 	}
 	if (of_mta != NULL && of_mta[0] != '\0') {
 		return connection_text(session, of_mta);
 	}
-	if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0') {
-		return "localhost";
-	}
-	return arena_strdup(session->connection, host);
+	return engine_name(session->config, session->connection);
 }
 
 static bool session_from_own_network(const struct session *session)
@@ -459,6 +456,7 @@ const struct verdict *session_end(struct session *session)
 	const struct verdict *verdict = session_decide(session);
 	verdict_line_log(session);
 	session->ended = true;
+	dmarc_collect(session);
 	return verdict;
 }
 

@@ -6,6 +6,7 @@
 #include "lib/pipeline/tagging.h"
 #include "lib/policy/globals.h"
 #include "lib/policy/scores.h"
+#include "lib/report/dmarc_reports.h"
 #include "lib/store/store.h"
 
 const struct stage *const stages[] = {
@@ -35,6 +36,7 @@ static const struct section *const sections[] = {
 	[SECTION_HISTORY] = &history_section,
 	[SECTION_SCORES] = &scores_section,
 	[SECTION_HEADERS] = &tagging_section,
+	[SECTION_DMARC_REPORTS] = &dmarc_reports_section,
 	&stage_message.section,
 	&stage_spf.section,
 	&stage_dkim.section,

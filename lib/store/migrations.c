@@ -6,6 +6,14 @@ const struct store_migration store_migrations[] = {
      "CREATE TABLE store_counter (subject TEXT NOT NULL PRIMARY KEY, value BIGINT NOT NULL);"
      "CREATE TABLE store_spool (id TEXT NOT NULL PRIMARY KEY, sequence BIGINT NOT NULL,"
      " step BIGINT NOT NULL CHECK (step > 0), changed BIGINT NOT NULL);"},
+    {"DMARC aggregate reports",
+     "CREATE TABLE dmarc_report (day BIGINT NOT NULL, domain TEXT NOT NULL, record TEXT NOT NULL, state BIGINT NOT NULL,"
+     " attempts BIGINT NOT NULL, due BIGINT NOT NULL, PRIMARY KEY (day, domain));"
+     "CREATE INDEX dmarc_report_due ON dmarc_report (state, due);"
+     "CREATE TABLE dmarc_row (day BIGINT NOT NULL, domain TEXT NOT NULL, digest TEXT NOT NULL, head TEXT NOT NULL,"
+     " tail TEXT NOT NULL, messages BIGINT NOT NULL, PRIMARY KEY (day, domain, digest));"
+     "CREATE TABLE dmarc_sent (day BIGINT NOT NULL, domain TEXT NOT NULL, address TEXT NOT NULL,"
+     " PRIMARY KEY (day, domain, address));"},
     {"turns of periodic tasks", "CREATE TABLE store_turn (task TEXT NOT NULL PRIMARY KEY, until BIGINT NOT NULL);"},
     /* Ids grow with time (history_new_id()), and every search is by time: the tables lie in its order. */
     {"history",
@@ -39,6 +47,15 @@ const struct store_migration store_migrations[] = {
      "CREATE TABLE history_dns (message BIGINT NOT NULL PRIMARY KEY, zone TEXT NOT NULL);"
      "CREATE TABLE history_tls (day BIGINT NOT NULL, domain TEXT NOT NULL, version TEXT NOT NULL, messages BIGINT NOT NULL,"
      " accepted BIGINT NOT NULL, authenticated BIGINT NOT NULL, PRIMARY KEY (day, domain, version));"},
+    {"reports that others sent",
+     "CREATE TABLE received_report (id BIGINT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, org TEXT NOT NULL,"
+     " report_id TEXT NOT NULL, domain TEXT NOT NULL, policy TEXT NOT NULL, begins BIGINT NOT NULL, ends BIGINT NOT NULL,"
+     " imported BIGINT NOT NULL);"
+     "CREATE INDEX received_report_domain ON received_report (domain, ends);"
+     "CREATE TABLE received_row (report BIGINT NOT NULL, position BIGINT NOT NULL, source TEXT NOT NULL,"
+     " disposition TEXT NOT NULL, dkim TEXT NOT NULL, spf TEXT NOT NULL, header_from TEXT NOT NULL,"
+     " dkim_domains TEXT NOT NULL, spf_domain TEXT NOT NULL, messages BIGINT NOT NULL, mx TEXT NOT NULL,"
+     " details TEXT NOT NULL, success BIGINT NOT NULL, failure BIGINT NOT NULL, PRIMARY KEY (report, position));"},
 };
 
 const size_t store_migrations_count = sizeof store_migrations / sizeof *store_migrations;

@@ -1,0 +1,16 @@
+#!/usr/bin/perl
+# Rows of DMARC reports on PostgreSQL: the same program that make check runs on SQLite.
+use v5.36;
+use Test::More;
+use Mailreeve::Postgres;
+use Mailreeve::Process qw(test_program);
+BEGIN { plan skip_all => 'PostgreSQL is not installed' if !defined Mailreeve::Postgres::programs() }
+
+my $postgres = Mailreeve::Postgres->start;
+local $ENV{MAILREEVE_TEST_STORE} = $postgres->location;
+open my $suite, '-|', test_program('t/suite/dmarc_rows_suite') or die "dmarc_rows_suite: $!";
+while (my $line = <$suite>) {
+    $line =~ /^(not )?ok \d+ - (.*)/ ? ok(!$1, $2) : $line =~ /^1\.\./ ? () : diag($line);
+}
+ok(close $suite, 'dmarc_rows_suite on PostgreSQL');
+done_testing();
