@@ -38,6 +38,7 @@ bool explain_find(const char *config_path, bool as_daemon, const char *id, histo
 	struct history_access history;
 	struct finder finder = {.visit = visit, .context = context};
 	if (!history_open("explain", config_path, as_daemon, &history)) {
+		fprintf(stderr, "mailreeve explain: \"%s\" is no file, so it was looked for in the history\n", id);
 		return false;
 	}
 	enum store_result result = history_find(history.store, &(struct history_filter){.support_id = id, .limit = MOST},
