@@ -221,10 +221,10 @@ static bool on_any(void *context, const struct store_value *columns, size_t coun
 	return false;
 }
 
-/* Those of a daemon that has run and remembered nothing: numbers only. */
+/* Those of a daemon that has run and remembered nothing: numbers and turns only. */
 static bool is_bookkeeping(const char *table)
 {
-	return strcmp(table, "store_counter") == 0 || strcmp(table, "store_spool") == 0;
+	return strncmp(table, "store_", strlen("store_")) == 0;
 }
 
 static bool import_empty(struct import *import, char **error_r)

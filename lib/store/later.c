@@ -223,10 +223,12 @@ static bool replay_group(struct later *later, struct spill *spill)
 	char *blocks[GROUP_MAX] = {NULL};
 	struct group group = {.arena = arena_create(65536), .id = spill_id(spill)};
 	uint64_t at = 0;
-	bool good = reached(later, group.id, &at) == STORE_OK;
+	enum store_result result = reached(later, group.id, &at);
+	bool good = result == STORE_OK;
 	bool more = good && group_read(&group, spill, at, blocks);
 	size_t done = more ? group_write(later, &group) : 0;
 	good = good && done == group.count;
+	store_note(later->store, result);
 	if (good) {
 		spill_remove_read(spill);
 	} else {
@@ -269,9 +271,17 @@ static void replay(struct later *later)
 
 /* ---- the group that was taken from the queue ---- */
 
+/* The lock is held. */
+static void count_spilled(struct later *later)
+{
+	later->spilled = spill_size(later->spill) + (later->adopted == NULL ? 0 : spill_size(later->adopted));
+}
+
+/* Away from the front of the group: what was spilled is counted there from the same moment on. */
 static void group_drop(struct later *later, size_t n)
 {
 	pthread_mutex_lock(&later->lock);
+	count_spilled(later);
 	for (; n > 0; n--) {
 		struct item *item = later->group;
 		later->group = item->next;
@@ -397,7 +407,7 @@ static void *later_main(void *context)
 		pthread_mutex_unlock(&later->lock);
 		later_step(later, behind);
 		pthread_mutex_lock(&later->lock);
-		later->spilled = spill_size(later->spill) + (later->adopted == NULL ? 0 : spill_size(later->adopted));
+		count_spilled(later);
 		if (later->count == 0) {
 			pthread_cond_broadcast(&later->idle);
 		}

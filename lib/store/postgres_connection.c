@@ -192,11 +192,11 @@ void postgres_disconnect(struct postgres *postgres)
 	free(postgres);
 }
 
+/* A server that has nothing to answer says something when it ends, and hardly ever otherwise. */
 bool postgres_alive(struct postgres *postgres)
 {
 	struct pollfd fd = {.fd = PQsocket(postgres->conn), .events = POLLIN};
-	return fd.fd >= 0 &&
-	       (poll(&fd, 1, 0) == 0 || (PQconsumeInput(postgres->conn) && PQstatus(postgres->conn) == CONNECTION_OK));
+	return fd.fd >= 0 && poll(&fd, 1, 0) == 0;
 }
 
 bool postgres_script(struct postgres *postgres, const char *sql, char **error_r)

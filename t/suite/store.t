@@ -415,6 +415,25 @@ SKIP: {
     wait_until('the next one to write what the dead one left', sub { ask($probe, 'count') eq 300 });
     is(join(' ', sort { $a <=> $b } whole('two daemons', $sql)), join(' ', 1 .. 300), 'all of both');
 
+    # The answer to a commit is lost: what was written is not written again.
+    my $proxy = Mailreeve::Postgres->proxy($pg);
+    my $behind = probe($location =~ s/host=.*/host=$proxy->{dir}/r, timeout => 1000);
+    ask($behind, 'later 1000 1000');
+    wait_until('it to have a connection', sub { ask($probe, 'count') eq 301 });
+    ask($behind, 'flush 5000');
+    for my $round (1 .. 3) {
+        $proxy->deafen;
+        ask($behind, "later 100$round 100$round");
+        wait_until('PostgreSQL to have written it', sub { ask($probe, 'count') eq 301 + $round });
+        $proxy->cut;
+        wait_until('the queue to know', sub { my $status = status($behind); $status->{queued} == 0 && $status->{spilled} == 0 });
+    }
+    like(ask($behind, 'write 1004'), qr/^ok/, 'answers that were lost: it goes on');
+    is($sql->('SELECT id FROM probe WHERE id > 1000 ORDER BY n'), "1001\n1002\n1003\n1004", 'and nothing was written twice');
+    is(status($behind)->{lost}, 0, 'or is taken for lost');
+    end($behind);
+    $sql->('DELETE FROM probe WHERE id >= 1000; DELETE FROM probe_twin WHERE id >= 1000');
+
     # Somebody locks a table for longer than store.timeout.
     my $holder = open2(my $held, my $hold, 'psql', '-X', '-q', '-A', '-t', '-h', $pg->{dir}, '-U', 'mailreeve', '-d', 'probes');
     $hold->autoflush(1);

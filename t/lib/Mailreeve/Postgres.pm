@@ -78,6 +78,24 @@ sub promote ($self) {
 
 sub location ($self, $database = 'mail') { return "postgresql://mailreeve\@/$database?host=$self->{dir}" }
 
+# ---- a proxy that can lose answers ----
+
+# Passes on what clients and the server say. deafen(): from now on nothing that the server says, until cut() ends all connections.
+sub proxy ($class, $server) {
+    my $dir = work_dir() . '/proxy';
+    make_path($dir);
+    my $self = bless { dir => $dir }, "${class}::Proxy";
+    my $path = "$dir/.s.PGSQL.5432";
+    $self->{process} = spawn(name => 'proxy', command => [ $^X, __FILE__ =~ s/Postgres\.pm\z/pgproxy.pl/r, $path, $server->{socket}, "$dir/deaf" ]);
+    wait_until('the proxy', sub { -S $path });
+    return $self;
+}
+
+package Mailreeve::Postgres::Proxy {
+    sub deafen ($self) { Mailreeve::Process::write_file("$self->{dir}/deaf", ''); return }
+    sub cut ($self) { unlink "$self->{dir}/deaf"; return }
+}
+
 # What psql prints, columns parted by "|".
 sub sql ($self, $database, $sql) {
     my @command = ('psql', '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-h', $self->{dir}, '-U', 'mailreeve', '-d', $database, '-c', $sql);
