@@ -9,8 +9,8 @@
 #include "lib/store/store.h"
 
 const struct stage *const stages[] = {
-	&stage_message, &stage_spf,  &stage_dkim,       &stage_arc,   &stage_inspect, &stage_dmarc,
-	&stage_mime,    &stage_attachment, &stage_virus, &stage_authres, &stage_sign,
+	&stage_message, &stage_rate, &stage_spf,  &stage_dkim,       &stage_arc,   &stage_inspect, &stage_dmarc,
+	&stage_mime,    &stage_attachment, &stage_virus, &stage_greylist, &stage_authres, &stage_sign,
 };
 
 enum { STAGES_COUNT = sizeof stages / sizeof *stages };
@@ -36,6 +36,7 @@ static const struct section *const sections[] = {
 	[SECTION_SCORES] = &scores_section,
 	[SECTION_HEADERS] = &tagging_section,
 	&stage_message.section,
+	&stage_rate.section,
 	&stage_spf.section,
 	&stage_dkim.section,
 	&stage_arc.section,
@@ -44,6 +45,7 @@ static const struct section *const sections[] = {
 	&stage_mime.section,
 	&stage_attachment.section,
 	&stage_virus.section,
+	&stage_greylist.section,
 	&stage_authres.section,
 	&stage_sign.section,
 };
