@@ -279,8 +279,9 @@ static void lock_user(struct rate_batch *batch, const struct rates_check *check)
 		return;
 	}
 	if (rates_lock(engine_store(session->engine), check->name, check->key, session->now, until) == STORE_OK) {
-		log_warning("%s: user %s is locked for %llu s, limit \"%s\": see mailreeve rate show", session->queue_id,
-		            check->name, (unsigned long long)(until - session->now), check->rule->text);
+		log_warning("%s: user %s is locked for %llu s, limit \"%s\": see mailreeve rate show",
+		            session->queue_id[0] == '\0' ? "NOQUEUE" : session->queue_id, check->name,
+		            (unsigned long long)(until - session->now), check->rule->text);
 	}
 }
 
