@@ -1,4 +1,5 @@
 /* mailreeve config check|show|sample */
+#include "ctl/check_limits.h"
 #include "ctl/command.h"
 #include "ctl/key.h"
 #include "lib/pipeline/arc_sealing.h"
@@ -153,6 +154,7 @@ static void warn(const struct config *config)
 	warn_exempt(config);
 	key_warn(config);
 	warn_seal(config);
+	check_limits(config);
 }
 
 /* What nobody but the operator can change, by the configuration that is checked. */

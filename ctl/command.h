@@ -17,6 +17,8 @@ int cmd_find(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_store(int argc, char **argv);
+int cmd_greylist(int argc, char **argv);
+int cmd_rate(int argc, char **argv);
 
 /* The configuration file when none is named: the installed one where it exists, else NULL (built-in defaults). */
 const char *command_default_config(void);

@@ -201,6 +201,9 @@ static const char *stage_text(struct session *session, const struct stage *stage
 	if (stage == &stage_spf) {
 		return spf_text(session);
 	}
+	if (stage == &stage_rate) {
+		return "nothing is counted here: what the limits would say";
+	}
 	if (session->message == NULL) {
 		return stage == &stage_authres ? "one field to add" : "no message";
 	}
@@ -222,6 +225,9 @@ static const char *stage_text(struct session *session, const struct stage *stage
 	}
 	if (stage == &stage_sign) {
 		return sign_text(session);
+	}
+	if (stage == &stage_greylist) {
+		return "nobody is noted here: who would wait";
 	}
 	if (stage == &stage_virus) {
 		return virus_text(session);

@@ -15,6 +15,8 @@ static const struct command commands[] = {
     {"key", cmd_key, "make, publish, activate and retire the keys that sign"},
     {"report", cmd_report, "what observed stages would have done, who came past the upstream, TLS by sender, a summary"},
     {"store", cmd_store, "look after what the daemon remembers: migrate, check, back up, move"},
+    {"greylist", cmd_greylist, "show who waits and who has passed, forget one"},
+    {"rate", cmd_rate, "show who is near his limits or locked, lift that, lock a user"},
     {NULL, NULL, NULL},
 };
 

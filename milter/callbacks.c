@@ -121,7 +121,7 @@ static void request_macros(SMFICTX *ctx)
 	    {SMFIM_CONNECT, "j v {daemon_name} {client_addr} {client_name} {client_ptr}"},
 	    {SMFIM_HELO, "{tls_version} {cipher}"},
 	    {SMFIM_ENVFROM, "i {auth_authen} {auth_type}"},
-	    {SMFIM_ENVRCPT, "i"},
+	    {SMFIM_ENVRCPT, "i {rcpt_mailer} {rcpt_host}"},
 	    {SMFIM_EOM, "i"},
 	};
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
@@ -141,7 +141,7 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
 		return SMFIS_REJECT;
 	}
 	*actions_r = needed | (actions & SMFIF_SETSYMLIST);
-	*steps_r = steps & (SMFIP_NOUNKNOWN | SMFIP_NODATA | SMFIP_HDR_LEADSPC | no_reply);
+	*steps_r = steps & (SMFIP_NOUNKNOWN | SMFIP_NODATA | SMFIP_HDR_LEADSPC | SMFIP_RCPT_REJ | no_reply);
 	*unused2_r = *unused3_r = 0;
 	if ((actions & SMFIF_SETSYMLIST) != 0) {
 		request_macros(ctx);
@@ -233,11 +233,28 @@ static sfsistat refuse(SMFICTX *ctx, const struct verdict *verdict)
 	return verdict->action == VERDICT_REJECT ? SMFIS_REJECT : SMFIS_TEMPFAIL;
 }
 
+/* With SMFIP_RCPT_REJ we are told of recipients that the MTA refuses; {rcpt_host} is the status then (RFC 3463). */
+static bool is_rejected(SMFICTX *ctx, bool *for_good_r)
+{
+	const char *mailer = macro(ctx, "{rcpt_mailer}");
+	const char *status = macro(ctx, "{rcpt_host}");
+	*for_good_r = status != NULL && status[0] == '5';
+	return mailer != NULL && strcmp(mailer, "error") == 0;
+}
+
 static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
 {
 	struct connection *connection = smfi_getpriv(ctx);
+	bool for_good;
 	if (connection == NULL || connection->session == NULL || !connection->in_transaction) {
 		return SMFIS_TEMPFAIL;
+	}
+	listener_wake(server.listener);
+	if (is_rejected(ctx, &for_good)) {
+		if (for_good) {
+			session_rcpt_rejected(connection->session);
+		}
+		return SMFIS_CONTINUE;
 	}
 	session_queue_id(connection->session, macro(ctx, "i"));
 	switch (session_rcpt(connection->session, arguments[0])) {

@@ -151,7 +151,7 @@ static void transaction_reset(struct session *session)
 	session->queue_id = session->auth_user = "";
 	session->mail_from = (struct address){"", "", ""};
 	session->recipients = NULL;
-	session->recipient_count = session->recipient_capacity = session->refused_count = 0;
+	session->recipient_count = session->recipient_capacity = session->refused_count = session->rejected_count = 0;
 	session->smtputf8 = false;
 	session->spf_known = session->spf_helo_known = session->spf_helo_checked = session->keys_known = false;
 	session->arc_keys_known = session->inspected = session->arc_known = session->dmarc_known = false;
@@ -167,6 +167,7 @@ static void transaction_reset(struct session *session)
 	session->poison = false;
 	session->inspection = (struct inspect_reply){.virus = INSPECT_VIRUS_NOT_ASKED};
 	session->dmarc = (struct dmarc_verdict){.result = AUTH_NONE, .domain = "", .org_domain = "", .policy_domain = ""};
+	session->rate = NULL;
 	session->authres = NULL;
 	session->signature_count = 0;
 	session->findings = NULL;
@@ -229,7 +230,7 @@ static struct policy_context session_policy(const struct session *session)
 	                               .arena = session->arena};
 }
 
-static void session_judge_recipient(struct session *session, size_t index, unsigned traits)
+void session_judge_recipient(struct session *session, size_t index, unsigned traits)
 {
 	struct recipient *recipient = &session->recipients[index];
 	struct policy_context context = session_policy(session);
@@ -265,6 +266,12 @@ enum session_rcpt_result session_rcpt(struct session *session, const char *path)
 	    config_scope(session->config, &recipient->address, session_globals(session)->recipient_delimiter);
 	pipeline_advance(session, PHASE_RCPT);
 	return session_rcpt_judge(session, session->recipient_count - 1);
+}
+
+void session_rcpt_rejected(struct session *session)
+{
+	session->rejected_count++;
+	pipeline_advance(session, PHASE_REJECTED);
 }
 
 static void session_note(struct session *session, enum message_status status)

@@ -75,6 +75,7 @@ struct session {
 	struct recipient *recipients;
 	size_t recipient_count, recipient_capacity;
 	size_t refused_count; /* of these, at RCPT */
+	size_t rejected_count; /* others, that the MTA itself has refused for good */
 	struct message *message;
 	enum message_status message_status; /* the first trouble, MESSAGE_OK so far */
 
@@ -95,6 +96,7 @@ struct session {
 	size_t arc_trusted; /* sets from the newest down whose sealers are trusted one and all; of a chain that passes, or would
 	                       if it were not for DNS (temperror) */
 	struct dmarc_verdict dmarc;
+	struct rate_state *rate; /* stage_rate.c's own; NULL until it has begun */
 	const char *authres; /* value of our Authentication-Results, NULL: none is added */
 	size_t signature_count; /* of our own */
 	struct session_signature signatures[SESSION_MAX_SIGNATURES];
@@ -135,6 +137,7 @@ enum session_rcpt_result {
 	SESSION_RCPT_REFUSED   /* the last of session->recipients has the verdict: tempfail or reject */
 };
 enum session_rcpt_result session_rcpt(struct session *session, const char *path);
+void session_rcpt_rejected(struct session *session); /* the MTA refuses one for good: there is no such mailbox ... */
 
 /* Trouble with the message (too large, disk full) is kept and becomes a finding at the end: the calls never fail. */
 void session_header(struct session *session, struct slice name, struct slice value);
@@ -163,6 +166,8 @@ struct finding *session_find_for(struct session *session, size_t recipient, cons
                                  const char *detail, const char *reply);
 /* Has a finding before findings[index] the same code, and came to that at least? For those who list codes. */
 bool session_found_before(const struct session *session, size_t index, enum action_kind least);
+/* Sets recipients[index].verdict to what the findings so far come to: of those whose code has all these traits (0: any). */
+void session_judge_recipient(struct session *session, size_t index, unsigned traits);
 /* False: the header edit is not made, as the mode of the stage keeps it from acting. */
 bool session_edit(struct session *session, const struct stage *stage, enum edit_kind kind, const char *name,
                   const char *value, size_t index);

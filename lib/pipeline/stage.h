@@ -6,7 +6,16 @@
 
 struct session;
 
-enum phase { PHASE_CONNECT, PHASE_HELO, PHASE_MAIL, PHASE_RCPT, PHASE_HEADERS, PHASE_END, PHASE_COUNT };
+enum phase {
+	PHASE_CONNECT,
+	PHASE_HELO,
+	PHASE_MAIL,
+	PHASE_RCPT,     /* the last of session->recipients is new */
+	PHASE_REJECTED, /* the MTA itself has refused a recipient, which is not among these */
+	PHASE_HEADERS,
+	PHASE_END,
+	PHASE_COUNT
+};
 
 enum stage_progress {
 	STAGE_DONE,   /* nothing more in this phase */

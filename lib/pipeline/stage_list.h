@@ -5,6 +5,7 @@
 #include "lib/pipeline/stage.h"
 
 extern const struct stage stage_message; /* size, header, disk: stage_message.c */
+extern const struct stage stage_rate;
 extern const struct stage stage_spf;     /* stage_spf.c, and so on */
 extern const struct stage stage_dkim;
 extern const struct stage stage_arc;
@@ -13,6 +14,7 @@ extern const struct stage stage_dmarc;
 extern const struct stage stage_mime;
 extern const struct stage stage_attachment;
 extern const struct stage stage_virus;
+extern const struct stage stage_greylist; /* waits for all before it in the table */
 extern const struct stage stage_authres;
 extern const struct stage stage_sign; /* the last: it waits for all others */
 

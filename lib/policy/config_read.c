@@ -170,7 +170,7 @@ static void row_set(cfg_t *cfg, cfg_opt_t *option, const struct option_row *row,
 	value->texts = texts;
 	value->count = 1;
 	if (!option_parse(row, arena, texts, 1, settings)) {
-		refuse_value(cfg, row->name, texts[0], option_expected(row, loading->errors.arena));
+		refuse_value(cfg, row->name, texts[0], option_expected_of(row, loading->errors.arena, texts[0]));
 	}
 }
 

@@ -56,6 +56,22 @@ const struct store_migration store_migrations[] = {
      " disposition TEXT NOT NULL, dkim TEXT NOT NULL, spf TEXT NOT NULL, header_from TEXT NOT NULL,"
      " dkim_domains TEXT NOT NULL, spf_domain TEXT NOT NULL, messages BIGINT NOT NULL, mx TEXT NOT NULL,"
      " details TEXT NOT NULL, success BIGINT NOT NULL, failure BIGINT NOT NULL, PRIMARY KEY (report, position));"},
+    /* A bucket is full again at tat, in nanoseconds since the epoch; what is seen counts until then, in seconds. */
+    {"rate limits",
+     "CREATE TABLE rate_bucket (rule TEXT NOT NULL, name TEXT NOT NULL, tat BIGINT NOT NULL, allowed BIGINT NOT NULL,"
+     " refused BIGINT NOT NULL, PRIMARY KEY (rule, name));"
+     "CREATE INDEX rate_bucket_tat ON rate_bucket (tat);"
+     "CREATE TABLE rate_seen (rule TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, until BIGINT NOT NULL,"
+     " PRIMARY KEY (rule, name, value));"
+     "CREATE INDEX rate_seen_until ON rate_seen (until);"
+     "CREATE TABLE rate_lock (name TEXT NOT NULL PRIMARY KEY, reason TEXT NOT NULL, since BIGINT NOT NULL,"
+     " until BIGINT NOT NULL);"},
+    /* passed: 0 waits, 1 has passed, 2 a network, whose senders that passed are good. Seconds since the epoch. */
+    {"greylist",
+     "CREATE TABLE greylist (name TEXT NOT NULL PRIMARY KEY, first BIGINT NOT NULL, until BIGINT NOT NULL,"
+     " passed BIGINT NOT NULL, tries BIGINT NOT NULL, good BIGINT NOT NULL);"
+     "CREATE INDEX greylist_until ON greylist (until);"
+     "CREATE INDEX greylist_first ON greylist (passed, first);"},
 };
 
 const size_t store_migrations_count = sizeof store_migrations / sizeof *store_migrations;

@@ -248,6 +248,11 @@ bool store_make_folders(const struct store_options *options, uid_t user, gid_t g
 	       make_folder(options->spill_dir, user, group, error_r);
 }
 
+bool store_is_read_only(const struct store *store)
+{
+	return store->read_only;
+}
+
 bool store_exists(const struct store_options *options)
 {
 	const char *path = sqlite_file_path(options->location);

@@ -146,6 +146,8 @@ void store_close(struct store *store);
  * made for that user (0750). Does nothing for others. False with *error_r. */
 bool store_make_folders(const struct store_options *options, uid_t user, gid_t group, char **error_r);
 
+bool store_is_read_only(const struct store *store); /* opened so */
+
 /* Is there something at the location? SQLite: the file exists; PostgreSQL: true. */
 bool store_exists(const struct store_options *options);
 /* For the log: the location without a password. free() */
