@@ -34,6 +34,8 @@ struct recipient {
 	struct address address;
 	struct config_scope scope; /* its domain's and its own block of the configuration */
 	enum policy_level allow;   /* the level of the allow entry that acts for it; POLICY_NONE */
+	enum policy_level allow_possible; /* the same, of one that may yet act: what it could lift is not answered at RCPT */
+	unsigned lists_said;       /* stage_lists.c: what it has stated for it */
 	bool refused;              /* at RCPT: the MTA does not take it */
 	struct verdict verdict;    /* after session_end(); when refused, at once */
 };
@@ -98,6 +100,9 @@ struct session {
 	const char *authres; /* value of our Authentication-Results, NULL: none is added */
 	size_t signature_count; /* of our own */
 	struct session_signature signatures[SESSION_MAX_SIGNATURES];
+
+	struct list_set *lists;          /* pinned when the first recipient is there, or NULL */
+	struct lists_state *lists_state; /* stage_lists.c */
 
 	struct finding **findings;
 	size_t finding_count, finding_capacity;
