@@ -1,6 +1,7 @@
 #include "ctl/explain.h"
 #include "ctl/explain_parts.h"
 
+#include "lib/pipeline/lists.h"
 #include "lib/pipeline/pipeline.h"
 #include "lib/pipeline/stage_list.h"
 #include "lib/pipeline/stages.h"
@@ -132,6 +133,19 @@ static const char *dmarc_text(struct session *session)
 	return text.data;
 }
 
+static const char *lists_text(const struct session *session)
+{
+	if (session->lists == NULL) {
+		return "nobody to ask for";
+	}
+	size_t fixed = list_index_count(session->lists->fixed);
+	size_t stored = list_index_count(session->lists->stored);
+	return !session->lists->known ? "the store cannot be read"
+	       : fixed + stored == 0  ? "no entries"
+	                              : arena_printf(session->arena, "%zu entr%s in the store, %zu in the configuration", stored,
+	                                             stored == 1 ? "y" : "ies", fixed);
+}
+
 static const char *sign_text(struct session *session)
 {
 	struct strbuf text;
@@ -203,6 +217,9 @@ static const char *stage_text(struct session *session, const struct stage *stage
 	}
 	if (stage == &stage_rate) {
 		return "nothing is counted here: what the limits would say";
+	}
+	if (stage == &stage_lists) {
+		return lists_text(session);
 	}
 	if (session->message == NULL) {
 		return stage == &stage_authres ? "one field to add" : "no message";

@@ -13,6 +13,7 @@ static const struct command commands[] = {
     {"explain", cmd_explain, "say what the daemon would do with a message, and why"},
     {"find", cmd_find, "find messages in the history"},
     {"key", cmd_key, "make, publish, activate and retire the keys that sign"},
+    {"list", cmd_list, "add, remove, show, import and export allow and block entries"},
     {"report", cmd_report, "what observed stages would have done, who came past the upstream, TLS by sender, a summary"},
     {"store", cmd_store, "look after what the daemon remembers: migrate, check, back up, move"},
     {"greylist", cmd_greylist, "show who waits and who has passed, forget one"},

@@ -1,6 +1,7 @@
 #include "lib/auth/keystore.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/current.h"
 #include "lib/base/log.h"
 
 #include <dirent.h>
@@ -429,43 +430,17 @@ struct keystore {
 	_Atomic uint64_t next_look; /* monotonic */
 	atomic_flag busy;           /* whoever sets it may look, read, publish, and use path */
 	char *path;
-	/* Readers never wait: one counts himself in at the current place, takes a reference there, and counts himself out.
-	 * Who publishes fills the other place, points readers to it, and waits for those few instructions of the last ones
-	 * at the old place before he lets its snapshot go. */
-	atomic_size_t current;
-	struct place {
-		atomic_size_t readers;
-		struct keys *_Atomic keys;
-	} places[2];
+	struct current keys;
 };
+
+static void store_count(void *keys)
+{
+	atomic_fetch_add_explicit(&((struct keys *)keys)->references, 1, memory_order_relaxed);
+}
 
 static struct keys *store_acquire(struct keystore *store)
 {
-	for (;;) {
-		size_t i = atomic_load(&store->current);
-		struct place *place = &store->places[i];
-		struct keys *keys = NULL;
-		atomic_fetch_add(&place->readers, 1);
-		if (atomic_load(&store->current) == i) {
-			keys = atomic_load(&place->keys);
-			atomic_fetch_add_explicit(&keys->references, 1, memory_order_relaxed);
-		}
-		atomic_fetch_sub(&place->readers, 1);
-		if (keys != NULL) {
-			return keys;
-		}
-	}
-}
-
-static void store_publish(struct keystore *store, struct keys *keys)
-{
-	size_t old = atomic_load(&store->current);
-	atomic_store(&store->places[1 - old].keys, keys);
-	atomic_store(&store->current, 1 - old);
-	while (atomic_load(&store->places[old].readers) != 0) {
-		sched_yield();
-	}
-	keys_release(atomic_exchange(&store->places[old].keys, NULL));
+	return current_acquire(&store->keys, store_count);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -532,7 +507,7 @@ static void store_read(struct keystore *store)
 	struct keys *before = store_acquire(store);
 	struct keys *after = keys_load(store->path, store->user, before);
 	store_log(before, after);
-	store_publish(store, after);
+	keys_release(current_replace(&store->keys, after));
 	keys_release(before);
 }
 
@@ -546,7 +521,7 @@ struct keystore *keystore_create(const char *path, uid_t user)
 	atomic_flag_clear(&store->busy);
 	struct keys *keys = keys_load(path, user, NULL);
 	store_log(NULL, keys);
-	atomic_init(&store->places[0].keys, keys);
+	current_init(&store->keys, keys);
 	atomic_init(&store->next_look, clock_now() + LOOK_EVERY_S * CLOCK_NS_PER_S);
 	return store;
 }
@@ -554,7 +529,7 @@ struct keystore *keystore_create(const char *path, uid_t user)
 void keystore_destroy(struct keystore *store)
 {
 	if (store != NULL) {
-		keys_release(atomic_load(&store->places[atomic_load(&store->current)].keys));
+		keys_release(current_get(&store->keys));
 		free(store->path);
 		free(store);
 	}

@@ -4,6 +4,7 @@
 #include "lib/base/log.h"
 #include "lib/pipeline/housekeeping.h"
 #include "lib/pipeline/stage_list.h"
+#include "lib/pipeline/stage_lists.h"
 #include "lib/pipeline/stage_sign.h"
 #include "lib/pipeline/stage_virus.h"
 #include "lib/pipeline/stages.h"
@@ -25,6 +26,7 @@ struct engine {
 	struct keystore *keystore;
 	struct store *store; /* NULL: none */
 	struct housekeeping *housekeeping; /* NULL: no store of the daemon's */
+	struct lists *lists;
 	pthread_mutex_t lock; /* guards config: held for a pointer and a count only */
 	struct config *config;
 };
@@ -165,6 +167,12 @@ static bool engine_start_store(struct engine *engine, const struct config *confi
 	return true;
 }
 
+static void engine_configure_lists(struct engine *engine, const struct config *config)
+{
+	const struct lists_settings *settings = config_settings(config, stages_section(&stage_lists));
+	lists_configure(engine->lists, &settings->allow, &settings->block);
+}
+
 struct engine *engine_open(struct config *config, const struct engine_options *options, char **error_r)
 {
 	struct engine *engine = calloc(1, sizeof *engine);
@@ -194,6 +202,8 @@ struct engine *engine_open(struct config *config, const struct engine_options *o
 	}
 	engine->keystore =
 		keystore_create(engine_keys_dir(config), globals_user(config_settings(config, SECTION_GLOBALS), NULL));
+	engine->lists = lists_open(engine->store, engine->daemon);
+	engine_configure_lists(engine, config);
 	engine_log_start(engine, config);
 	engine->housekeeping = engine_records(engine) ? housekeeping_start(engine) : NULL;
 	return engine;
@@ -206,6 +216,7 @@ void engine_close(struct engine *engine)
 	}
 	housekeeping_stop(engine->housekeeping);
 	keystore_destroy(engine->keystore);
+	lists_close(engine->lists);
 	keeper_close(engine->keeper);
 	dns_close(engine->dns);
 	store_close(engine->store);
@@ -288,6 +299,7 @@ void engine_publish(struct engine *engine, struct config *config)
 	engine->config = config_acquire(config);
 	pthread_mutex_unlock(&engine->lock);
 	engine_configure_keeper(engine, config);
+	engine_configure_lists(engine, config);
 	engine_log_counters(engine);
 	config_release(old);
 	config_release(before);
@@ -339,6 +351,11 @@ void engine_stop_store(struct engine *engine)
 	if (engine->store != NULL) {
 		store_stop(engine->store);
 	}
+}
+
+struct lists *engine_lists(struct engine *engine)
+{
+	return engine->lists;
 }
 
 struct keystore *engine_keystore(struct engine *engine)

@@ -50,6 +50,7 @@ void session_destroy(struct session *session)
 	}
 	record_transaction(session);
 	message_destroy(session->message);
+	list_set_release(session->lists);
 	lookups_destroy(session->lookups);
 	arena_destroy(session->arena);
 	arena_destroy(session->connection);
@@ -141,6 +142,9 @@ static void transaction_reset(struct session *session)
 	record_transaction(session);
 	message_destroy(session->message);
 	session->message = NULL;
+	list_set_release(session->lists);
+	session->lists = NULL;
+	session->lists_state = NULL;
 	session->message_status = MESSAGE_OK;
 	if (session->arena == NULL) {
 		session->arena = arena_create(TRANSACTION_CHUNK);
@@ -230,18 +234,21 @@ static struct policy_context session_policy(const struct session *session)
 	                               .arena = session->arena};
 }
 
-void session_judge_recipient(struct session *session, size_t index, unsigned traits)
+void session_judge_recipient(struct session *session, size_t index, unsigned traits, bool before_data)
 {
 	struct recipient *recipient = &session->recipients[index];
 	struct policy_context context = session_policy(session);
 	struct policy_recipient judged = {.index = (int)index, .scope = recipient->scope, .allow = recipient->allow};
+	if (before_data && recipient->allow_possible > judged.allow) {
+		judged.allow = recipient->allow_possible;
+	}
 	policy_judge(&context, session->findings, session->finding_count, &judged, traits, &recipient->verdict);
 }
 
 static enum session_rcpt_result session_rcpt_judge(struct session *session, size_t index)
 {
 	struct recipient *recipient = &session->recipients[index];
-	session_judge_recipient(session, index, FINDING_AT_RCPT);
+	session_judge_recipient(session, index, FINDING_AT_RCPT, true);
 	recipient->refused =
 	    recipient->verdict.action == VERDICT_TEMPFAIL || recipient->verdict.action == VERDICT_REJECT;
 	if (!recipient->refused) {
@@ -425,7 +432,7 @@ static void session_judge(struct session *session)
 	for (size_t i = 0; i < session->recipient_count; i++) {
 		const struct recipient *recipient = &session->recipients[i];
 		if (!recipient->refused) {
-			session_judge_recipient(session, i, 0);
+			session_judge_recipient(session, i, 0, false);
 		}
 		if ((all || !recipient->refused) && (strictest == NULL || recipient->verdict.action > strictest->action)) {
 			strictest = &recipient->verdict;

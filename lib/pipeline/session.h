@@ -34,6 +34,8 @@ struct recipient {
 	struct address address;
 	struct config_scope scope; /* its domain's and its own block of the configuration */
 	enum policy_level allow;   /* the level of the allow entry that acts for it; POLICY_NONE */
+	enum policy_level allow_possible; /* the same, of one that may yet act: what it could lift is not answered at RCPT */
+	unsigned lists_said;       /* stage_lists.c: what it has stated for it */
 	bool refused;              /* at RCPT: the MTA does not take it */
 	struct verdict verdict;    /* after session_end(); when refused, at once */
 };
@@ -101,6 +103,9 @@ struct session {
 	size_t signature_count; /* of our own */
 	struct session_signature signatures[SESSION_MAX_SIGNATURES];
 
+	struct list_set *lists;          /* pinned when the first recipient is there, or NULL */
+	struct lists_state *lists_state; /* stage_lists.c */
+
 	struct finding **findings;
 	size_t finding_count, finding_capacity;
 	size_t common_count; /* of these, for all recipients: at most SESSION_MAX_FINDINGS */
@@ -166,8 +171,9 @@ struct finding *session_find_for(struct session *session, size_t recipient, cons
                                  const char *detail, const char *reply);
 /* Has a finding before findings[index] the same code, and came to that at least? For those who list codes. */
 bool session_found_before(const struct session *session, size_t index, enum action_kind least);
-/* Sets recipients[index].verdict to what the findings so far come to: of those whose code has all these traits (0: any). */
-void session_judge_recipient(struct session *session, size_t index, unsigned traits);
+/* Sets recipients[index].verdict to what the findings so far come to: of those whose code has all these traits (0: any).
+ * before_data: as if each allow entry that may yet act did. */
+void session_judge_recipient(struct session *session, size_t index, unsigned traits, bool before_data);
 /* False: the header edit is not made, as the mode of the stage keeps it from acting. */
 bool session_edit(struct session *session, const struct stage *stage, enum edit_kind kind, const char *name,
                   const char *value, size_t index);

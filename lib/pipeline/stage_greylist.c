@@ -252,7 +252,7 @@ static bool anyone_waits(struct session *session, double *score_r)
 		if (recipient->refused || recipient->allow != POLICY_NONE) {
 			continue;
 		}
-		session_judge_recipient(session, i, 0);
+		session_judge_recipient(session, i, 0, false);
 		waits = waits || recipient->verdict.action < VERDICT_TEMPFAIL;
 		*score_r = recipient->verdict.score > *score_r ? recipient->verdict.score : *score_r;
 	}

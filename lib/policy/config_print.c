@@ -39,6 +39,7 @@ static void print_value(const struct option_row *row, const char *const *texts, 
 	case OPTION_NETWORKS:
 	case OPTION_DOMAINS:
 	case OPTION_RULES:
+	case OPTION_ENTRIES:
 		break;
 	}
 	fputc('{', out);

@@ -5,6 +5,7 @@
 
 #include "lib/base/ip.h"
 #include "lib/policy/finding.h"
+#include "lib/policy/list_entry.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +22,7 @@ enum option_type {
 	OPTION_STRINGS,  /* {"a", "b"}                      const char *const *, NULL-ended */
 	OPTION_NETWORKS, /* {"192.0.2.0/24", "::1"}         struct option_networks */
 	OPTION_DOMAINS,  /* {"example.org"}                 const char *const *, NULL-ended: domains, canonical (mail/domain.h) */
+	OPTION_ENTRIES,  /* {"a@example.org", "10.0.0.0/8"} struct option_entries: of everybody's list; min: their enum list_action */
 	OPTION_REAL,     /* 2.5                             double, min..max, three decimals at most */
 	OPTION_WORD,     /* one of words[]                  int: its value */
 	OPTION_RULES     /* {"rule", "rule"}                what the row's own parser makes of it */
@@ -36,6 +38,11 @@ typedef bool option_parser(struct arena *arena, const char *const *values, size_
 struct option_networks {
 	size_t count;
 	const struct ip_network *items;
+};
+
+struct option_entries {
+	size_t count;
+	const struct list_entry *items;
 };
 
 struct option_word {

@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/slice.h"
 #include "lib/mail/domain.h"
+#include "lib/policy/list_text.h"
 #include "lib/policy/verdict.h"
 
 #include <math.h>
@@ -24,7 +25,7 @@ static const struct unit sizes[] = {{"", 1}, {"K", 1 << 10}, {"M", 1 << 20}, {"G
 bool option_is_list(const struct option_row *row)
 {
 	return row->type == OPTION_STRINGS || row->type == OPTION_NETWORKS || row->type == OPTION_DOMAINS ||
-	       row->type == OPTION_RULES;
+	       row->type == OPTION_RULES || row->type == OPTION_ENTRIES;
 }
 
 static bool parse_units(const char *text, const struct unit *units, uint64_t *value_r)
@@ -188,6 +189,22 @@ static bool parse_rules(const struct option_row *row, struct arena *arena, const
 	return parse_strings(arena, values, count, &texts) && row->parse(arena, texts, count, member, &expected);
 }
 
+static bool parse_entries(const struct option_row *row, struct arena *arena, const char *const *values, size_t count,
+                          struct option_entries *entries_r)
+{
+	struct list_entry *items = arena_alloc(arena, count * sizeof *items);
+	const struct list_entry defaults = {.owner = "", .action = (enum list_action)row->min, .by = "", .note = ""};
+	const char *problem;
+	for (size_t i = 0; i < count; i++) {
+		if (list_line_parse(arena, slice_from(values[i]), &defaults, 0, &items[i], &problem) != LIST_LINE_ENTRY ||
+		    items[i].owner[0] != '\0' || items[i].action != defaults.action) {
+			return false;
+		}
+	}
+	*entries_r = (struct option_entries){count, items};
+	return true;
+}
+
 bool option_parse(const struct option_row *row, struct arena *arena, const char *const *values, size_t count,
                   void *settings)
 {
@@ -211,6 +228,8 @@ bool option_parse(const struct option_row *row, struct arena *arena, const char 
 		return parse_networks(arena, values, count, member);
 	case OPTION_DOMAINS:
 		return parse_domains(arena, values, count, member);
+	case OPTION_ENTRIES:
+		return parse_entries(row, arena, values, count, member);
 	case OPTION_REAL:
 		return parse_real(row, values[0], member);
 	case OPTION_WORD:
@@ -302,6 +321,7 @@ const char *option_limits(const struct option_row *row, struct arena *arena)
 	case OPTION_NETWORKS:
 	case OPTION_DOMAINS:
 	case OPTION_RULES:
+	case OPTION_ENTRIES:
 		break;
 	}
 	return "";
@@ -328,6 +348,9 @@ const char *option_expected(const struct option_row *row, struct arena *arena)
 		return "a list of texts such as {\"a\", \"b\"}, none empty or with control characters";
 	case OPTION_NETWORKS:
 		return "a list of networks such as {\"192.0.2.0/24\", \"2001:db8::/32\"}, no bits set behind the prefix";
+	case OPTION_ENTRIES:
+		return "a list of entries such as {\"bob@example.net\", \".example.com\", \"192.0.2.0/24\", \"country:ZZ\", \"subject:/cheap/i\"}, each as "
+		       "mailreeve list takes them; an allow entry that anybody could make true is \"ENTRY forced\"";
 	case OPTION_DOMAINS:
 		return "a list of domain names such as {\"example.org\", \"example.net\"}";
 	case OPTION_REAL:

@@ -78,7 +78,8 @@ static enum action_kind policy_weigh(const struct policy_context *context, struc
                                      const struct policy_recipient *recipient, double *score_r)
 {
 	struct config_rule rule =
-	    config_rule(context->config, context->direction, finding->code, context->direction == DIRECTION_INBOUND ? &recipient->scope : NULL);
+	    config_rule(context->config, context->direction, finding->code,
+	                context->direction == DIRECTION_INBOUND && !finding->enforced ? &recipient->scope : NULL);
 	enum action_kind kind = policy_under_mode(context->config, finding->code, rule.action.kind);
 	bool enforced = rule.enforced || finding->enforced;
 	*score_r = rule.action.score;

@@ -72,6 +72,16 @@ const struct store_migration store_migrations[] = {
      " passed BIGINT NOT NULL, tries BIGINT NOT NULL, good BIGINT NOT NULL);"
      "CREATE INDEX greylist_until ON greylist (until);"
      "CREATE INDEX greylist_first ON greylist (passed, first);"},
+    /* action 0: it was removed; change: store_counter "lists" at that moment. list_import: on its way into list_entry. */
+    {"allow and block lists",
+     "CREATE TABLE list_entry (owner TEXT NOT NULL, value TEXT NOT NULL, kind TEXT NOT NULL, action BIGINT NOT NULL,"
+     " enforced BIGINT NOT NULL, forced BIGINT NOT NULL, expires BIGINT NOT NULL, added BIGINT NOT NULL, added_by TEXT NOT NULL,"
+     " note TEXT NOT NULL, change BIGINT NOT NULL, PRIMARY KEY (owner, value));"
+     "CREATE INDEX list_entry_change ON list_entry (change);"
+     "CREATE TABLE list_import (import BIGINT NOT NULL, line BIGINT NOT NULL, begun BIGINT NOT NULL, owner TEXT NOT NULL,"
+     " value TEXT NOT NULL, kind TEXT NOT NULL, action BIGINT NOT NULL, enforced BIGINT NOT NULL, forced BIGINT NOT NULL,"
+     " expires BIGINT NOT NULL, added BIGINT NOT NULL, added_by TEXT NOT NULL, note TEXT NOT NULL,"
+     " PRIMARY KEY (import, owner, value));"},
 };
 
 const size_t store_migrations_count = sizeof store_migrations / sizeof *store_migrations;
