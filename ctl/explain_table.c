@@ -2,6 +2,7 @@
 #include "ctl/explain_parts.h"
 
 #include "lib/pipeline/pipeline.h"
+#include "lib/pipeline/stage_dnsbl.h"
 #include "lib/pipeline/stage_list.h"
 #include "lib/pipeline/stages.h"
 
@@ -200,6 +201,9 @@ static const char *stage_text(struct session *session, const struct stage *stage
 	}
 	if (stage == &stage_spf) {
 		return spf_text(session);
+	}
+	if (stage == &stage_dnsbl) {
+		return dnsbl_summary(session);
 	}
 	if (session->message == NULL) {
 		return stage == &stage_authres ? "one field to add" : "no message";

@@ -19,6 +19,14 @@ static void print_text(const char *text, FILE *out)
 	fputc('"', out);
 }
 
+/* One that may hold a secret is shown without it, and does not read back then. */
+static void print_shown(const struct option_row *row, const char *text, FILE *out)
+{
+	struct arena *arena = arena_create(1024);
+	print_text(row->shown == NULL ? text : row->shown(arena, text), out);
+	arena_destroy(arena);
+}
+
 /* Numbers and words stand bare; what may hold anything is quoted. */
 static void print_value(const struct option_row *row, const char *const *texts, size_t count, FILE *out)
 {
@@ -43,7 +51,7 @@ static void print_value(const struct option_row *row, const char *const *texts, 
 	fputc('{', out);
 	for (size_t i = 0; i < count; i++) {
 		fputs(i == 0 ? "" : ", ", out);
-		print_text(texts[i], out);
+		print_shown(row, texts[i], out);
 	}
 	fputc('}', out);
 }
