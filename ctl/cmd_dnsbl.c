@@ -122,7 +122,7 @@ static void print_question(struct dnsbl_command *command, const struct dnsbl_que
 	case DNSBL_LISTED:
 		printf("%-20s %s: listed (%s)%s%s%s%s\n", question->list->name, question->subject, question->match.names,
 		       page == NULL ? "" : ", ", page == NULL ? "" : page, question->text == NULL ? "" : ": ",
-		       question->text == NULL ? "" : question->text);
+		       question->text == NULL ? "" : safe(command, question->text));
 		break;
 	case DNSBL_ERROR:
 		printf("%-20s %s: error: %s\n", question->list->name, question->subject, safe(command, question->match.problem));

@@ -84,8 +84,9 @@ static const char *question_text(const struct dnsbl_question *question, struct l
 	if (answer == NULL || answer->status != DNS_FOUND) {
 		return NULL;
 	}
-	const char *text = text_escape(arena, answer->records[0].data, "", false, TEXT_MAX);
-	return dnsbl_public(arena, question->list, text);
+	struct slice text = answer->records[0].data;
+	text.len = text.len < TEXT_MAX ? text.len : TEXT_MAX;
+	return dnsbl_public(arena, question->list, slice_dup(arena, text));
 }
 
 static void question_listed(struct dnsbl_check *check, struct dnsbl_question *question, struct lookups *lookups, bool late)

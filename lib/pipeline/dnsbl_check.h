@@ -16,7 +16,7 @@ struct dnsbl_question {
 	bool done;
 	enum dnsbl_result result; /* once it is done; so all below */
 	struct dnsbl_match match;
-	const char *text; /* the list's own words, escaped, or NULL */
+	const char *text; /* the list's own words, cut, any bytes; NULL: none */
 	bool wildcard;    /* ERROR: the list has all names */
 };
 
