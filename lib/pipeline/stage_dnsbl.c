@@ -54,6 +54,16 @@ static const struct option_row options[] = {
 	{.name = NULL},
 };
 
+/* For those who may use these lists: small sites with a resolver of their own. */
+static const char example[] =
+	"A good set for a site with its own resolver, within the terms of these lists:\n"
+	"lists = {\"spamhaus-zen reject\",                  # key_file=/etc/mailreeve/dqs.key for the Data Query Service\n"
+	"         \"spamhaus-dbl on=from,sender,helo,ptr,reply_to reject\",\n"
+	"         \"spamhaus-dbl name=spamhaus-dbl-links on=url score=5\",\n"
+	"         \"surbl on=url score=5\", \"spamcop score=2\", \"psbl score=1.5\", \"mailspike score=2\",\n"
+	"         \"dnswl\"}                                # good ones: lift dnsbl.listed\n"
+	"rules = {\"3 of spamcop psbl mailspike: reject\"}\n";
+
 static const char *finish(void *settings, struct arena *arena)
 {
 	struct dnsbl_settings *dnsbl = settings;
@@ -289,7 +299,8 @@ const struct stage stage_dnsbl = {
                 .settings_size = sizeof(struct dnsbl_settings),
                 .codes = dnsbl_codes,
                 .mode = MODE_ENFORCE,
-                .finish = finish},
+                .finish = finish,
+                .example = example},
 	.inbound = true,
 	.outbound = true,
 	.on = {[PHASE_CONNECT] = dnsbl_connect,

@@ -164,6 +164,13 @@ static void sample_section(const struct section *section, struct arena *arena, F
 	if (!top) {
 		fprintf(out, "%s {\n", section->name);
 	}
+	struct slice rest = slice_from(section->example);
+	struct slice line;
+	while (rest.data != NULL && slice_split(&rest, '\n', &line)) {
+		if (line.len > 0) {
+			fprintf(out, "%s#   %.*s\n", indent, SLICE_ARGS(line));
+		}
+	}
 	if (section->codes != NULL) {
 		struct option_row mode = config_mode_row(section);
 		sample_row(indent, &mode, arena, out);

@@ -65,6 +65,7 @@ struct section {
 	/* Makes in settings what hangs on several options, once they are read. NULL, or what is wrong, in arena, which lives
 	 * as long as settings. */
 	const char *(*finish)(void *settings, struct arena *arena);
+	const char *example; /* lines for the sample, ended by "\n" each; NULL: none */
 };
 
 #endif

@@ -204,4 +204,11 @@ my $state_zone = write_file(work_dir() . '/state.zone', join '', @zone, "2.0.0.1
 is($status, 1, 'dnsbl check: one that is sick makes it fail');
 like($out, qr/^bl\.test .* sick\n +it does not list its test entry 127\.0\.0\.2\nwild\.test .* sick\n +it lists 127\.0\.0\.1, and so everything\nst\.test .* well$/m, 'and says which and why');
 like((run_any($mailreeve, 'dnsbl', 'known'))[1], qr/^spamhaus-zen: .*^dnswl: /ms, 'dnsbl known: the ready ones');
+
+# ---- the example of the sample ----
+my ($example) = read_file(source_dir() . '/conf/mailreeve.conf') =~ /^dnsbl \{\n((?:    #   .*\n)+)/m;
+$example = join "\n", grep { !/^A good/ } map { s/^ +#   //r } split /\n/, $example;
+($status, $out) = run_any($mailreeve, 'config', 'check', write_file(work_dir() . '/example.conf', "dnsbl {\n$example\n}\n"));
+is($status, 0, 'the example of the sample is good') or diag($out);
+like($example, qr/lists = .*rules = /s, 'and has lists and rules');
 done_testing();
