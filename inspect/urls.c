@@ -309,7 +309,7 @@ static void at_w(struct urls *urls, struct arena *scratch, struct slice text, si
 
 static void find_plain(struct urls *urls, struct arena *scratch, struct slice text)
 {
-	for (size_t i = 0; i < text.len; i++) {
+	for (size_t i = 0; i < text.len && urls->seen <= SEEN_MAX; i++) {
 		switch (text.data[i]) {
 		case ':':
 			at_colon(urls, scratch, text, i);
