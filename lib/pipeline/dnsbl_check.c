@@ -143,6 +143,17 @@ bool dnsbl_check_advance(struct dnsbl_check *check, struct lookups *lookups, uin
 	return all;
 }
 
+void dnsbl_check_retry(struct dnsbl_check *check)
+{
+	for (size_t i = 0; i < check->count; i++) {
+		struct dnsbl_question *question = &check->questions[i];
+		if (question->done && question->result == DNSBL_ERROR) {
+			question->done = question->wildcard = false;
+			question->started = clock_now();
+		}
+	}
+}
+
 const char *dnsbl_question_subject(struct arena *arena, const struct dnsbl_question *question)
 {
 	struct strbuf text;

@@ -40,6 +40,9 @@ void dnsbl_check_domain(struct dnsbl_check *check, const struct dnsbl_list *list
  * done. *next_r: when the next one of the others will be. */
 bool dnsbl_check_advance(struct dnsbl_check *check, struct lookups *lookups, uint64_t timeout_ns, uint64_t *next_r);
 
+/* Another message: what had no answer for the last one is asked again. */
+void dnsbl_check_retry(struct dnsbl_check *check);
+
 /* "192.0.2.1", "spam.example (from, url)". */
 const char *dnsbl_question_subject(struct arena *arena, const struct dnsbl_question *question);
 

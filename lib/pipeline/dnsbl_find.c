@@ -275,7 +275,9 @@ void dnsbl_find_message(struct session *session, const struct dnsbl_settings *se
 		if (urls.count > 0) {
 			find_listing(session, &dnsbl_codes[URL], &urls);
 		}
-		find_trouble(session, &lists->items[i]);
+		if (lists->items[i].kind == DNSBL_DOMAIN || session->direction == DIRECTION_INBOUND) {
+			find_trouble(session, &lists->items[i]);
+		}
 	}
 	find_rules(session, lists);
 	if (session->dnsbl->unasked > 0 || (session->dnsbl->links && session->inspection.hosts_cut)) {

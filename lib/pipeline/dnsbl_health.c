@@ -276,7 +276,7 @@ enum dnsbl_state dnsbl_health_state(struct dnsbl_health *health, const struct dn
 		memcpy(problem, patient->problem, sizeof problem);
 	}
 	pthread_mutex_unlock(&health->lock);
-	if (state == DNSBL_STATE_SICK) {
+	if (state == DNSBL_STATE_SICK && arena != NULL) {
 		*problem_r = arena_strdup(arena, problem);
 	}
 	return state;

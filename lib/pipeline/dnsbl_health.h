@@ -31,7 +31,7 @@ void dnsbl_health_destroy(struct dnsbl_health *health); /* takes NULL */
 /* From now on these lists. What is known of a zone that was there before stays known. */
 void dnsbl_health_configure(struct dnsbl_health *health, const struct dnsbl_health_settings *settings);
 
-/* health NULL (explain): nothing is known. *problem_r, where it is sick: why, in arena. */
+/* health NULL (explain): nothing is known. *problem_r, where it is sick: why, in arena; arena NULL: always NULL. */
 enum dnsbl_state dnsbl_health_state(struct dnsbl_health *health, const struct dnsbl_list *list, struct arena *arena,
                                     const char **problem_r);
 

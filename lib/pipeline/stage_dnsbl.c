@@ -75,7 +75,7 @@ static const char *finish(void *settings, struct arena *arena)
 static bool is_asked(const struct session *session, const struct dnsbl_list *list)
 {
 	const char *problem;
-	return dnsbl_health_state(engine_dnsbl_health(session->engine), list, session->connection, &problem) !=
+	return dnsbl_health_state(engine_dnsbl_health(session->engine), list, NULL, &problem) !=
 	       DNSBL_STATE_SICK;
 }
 
@@ -226,6 +226,9 @@ static bool ask(struct session *session, const struct dnsbl_settings *dnsbl, boo
 {
 	if (session->dnsbl == NULL) {
 		session->dnsbl = dnsbl_check_create(session->arena);
+		if (session->dnsbl_client != NULL) {
+			dnsbl_check_retry(session->dnsbl_client);
+		}
 	}
 	bool inbound = session->direction == DIRECTION_INBOUND;
 	if (inbound && session->client_known && session->dnsbl_client == NULL && !session->dnsbl->client) {

@@ -7,6 +7,7 @@ BEGIN { plan skip_all => 'needs root for a private Postfix' if $> != 0 }
 use Time::HiRes qw(time);
 use Mailreeve::Daemon;
 use Mailreeve::Dns;
+use Mailreeve::Milter;
 use Mailreeve::Postfix;
 use Mailreeve::Process qw(work_dir wait_until write_file read_file);
 use Mailreeve::Scenario qw(message);
@@ -50,6 +51,14 @@ like(send_as('203.0.113.67'), qr/^550 5\.7\.1 Client host 203\.0\.113\.67 is lis
 like(send_as('203.0.113.1', body => "http://www.spam.example/\n"), qr/^550 5\.7\.1 Linked site spam\.example is listed by dom\.test/, 'nor a link to a listed domain');
 like(send_as('203.0.113.66', login => 'user'), qr/^250 /, 'an own user may come from anywhere');
 is($daemon->verdict(qr/client=203\.0\.113\.66 .*verdict=reject|verdict=reject .*203\.0\.113\.66/)->{verdict}, 'reject', 'the log says so');
+
+{
+    my $smtp = Mailreeve::Smtp->connect_to($postfix->{port});
+    $smtp->say_line($_) for 'EHLO client.example', 'XCLIENT ADDR=203.0.113.66 NAME=[UNAVAILABLE]', 'EHLO client.example';
+    my @replies = map { $smtp->deliver(from => 'a@ok.example', to => 'b@dst.example', message => (message(from => 'a@ok.example'))[1]) } 1 .. 3;
+    is(scalar(grep { /^550 5\.7\.1 Client host/ } @replies), 3, 'each message of a connection is refused') or diag(explain(\@replies));
+    $smtp->say_line('QUIT');
+}
 
 # ---- a list that goes bad ----
 sub told ($text) { return scalar(() = $daemon->log_text =~ /dnsbl: moody\.test \Q$text\E/g) }
@@ -107,7 +116,22 @@ SKIP: {
     like($mail->('127.0.0.9'), qr/^250 /, 'and another one is not');
 }
 $daemon->down;
-my $log = $daemon->log_text;
+
+# ---- nobody waits longer for a list than the list's own time, which begins when the client connects ----
+my $slow = Mailreeve::Dns->slow(50, '9.0.0.127.dead.test' => 'silence', 'a.example.deaddom.test' => 'silence');
+my $patient = Mailreeve::Daemon->start(name => 'patient', forwarder => $slow->{forwarder}, dns => 'timeout = 8s deadline = 15s', config => "own_networks = {\"127.0.0.1\"}\n"
+    . 'dnsbl { lists = {"dead.test codes=127.0.0.2", "deaddom.test kind=domain names=host on=from codes=127.0.0.2"} timeout = 1500ms test_interval = 0s }' . "\n");
+my $session = Mailreeve::Milter->session($patient->{socket}, address => '127.0.0.9', from => 'x@ok.example', id => 'DEAD', headers => [ [ From => ' x@a.example' ] ]);
+$start = time;
+is($session->finish, 'c', 'a message is accepted though lists are silent');
+my $took = time - $start;
+ok($took > 0.5 && $took < 3, sprintf 'after %.1f s: the time of the lists, run side by side, not the resolver\'s', $took);
+like($patient->verdict(qr/^\S+ DEAD:/)->{findings}, qr/\bdnsbl\.error\b/, 'with a finding');
+my @asked = read_file($slow->{log}) =~ /^asked (\S+) /mg;
+my %at = map { $asked[$_] => $_ } reverse 0 .. $#asked;
+cmp_ok($at{'9.0.0.127.dead.test'}, '<', $at{'client.example'}, 'the client is asked about before HELO comes');
+$patient->down;
+my $log = $daemon->log_text . $patient->log_text;
 unlike($log, qr/Sanitizer|runtime error/, 'no sanitizer has complained');
 unlike($log . $postfix->log_text . join('', map { $_->[1] } Mailreeve::Smtp->sunk($sink)), qr/\Q$key\E/i, 'the key is in no log and no message');
 done_testing();

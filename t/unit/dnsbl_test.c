@@ -255,6 +255,10 @@ static void test_keys(void)
 	list = parsed(text);
 	is_text(list.zone, "S3cretKey.zen.dq.spamhaus.net", "the keyed zone");
 	is_text(list.public_zone, "***.zen.dq.spamhaus.net", "as people see it");
+	struct dns_answer bogus = {.status = DNS_TEMPORARY, .problem = "bogus: validation failure <2.0.0.127.s3cretkey.zen.dq. A>"};
+	struct dnsbl_match match;
+	dnsbl_judge(&list, &bogus, arena, &match);
+	is_text(match.problem, "bogus: validation failure <2.0.0.127.***.zen.dq. A>", "the resolver's words are told without it");
 	is_text(dnsbl_public(arena, &list, "query s3cretkEy.zen.dq is S3cretKey"), "query ***.zen.dq is ***", "in other texts too");
 	write_key(path, "S3cretKey\n", 0644);
 	const char *problem = dnsbl_list_parse(arena, text, &list);
