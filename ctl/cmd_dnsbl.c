@@ -125,7 +125,8 @@ static void print_question(struct dnsbl_command *command, const struct dnsbl_que
 		       question->text == NULL ? "" : safe(command, question->text));
 		break;
 	case DNSBL_ERROR:
-		printf("%-20s %s: error: %s\n", question->list->name, question->subject, safe(command, question->match.problem));
+		printf("%-20s %s: error: %s\n", question->list->name, question->subject,
+		       safe(command, question->match.problem));
 		break;
 	}
 }

@@ -9,11 +9,11 @@ struct reference {
 
 /* Letters and digits have no names: what is between them has. */
 static const struct reference references[] = {
-	{"amp", "&"},     {"lt", "<"},      {"gt", ">"},       {"quot", "\""},       {"apos", "'"},      {"nbsp", " "},
-	{"period", "."},  {"sol", "/"},     {"bsol", "\\"},    {"colon", ":"},       {"commat", "@"},    {"percnt", "%"},
-	{"num", "#"},     {"quest", "?"},   {"equals", "="},   {"lowbar", "_"},      {"dash", "-"},      {"hyphen", "-"},
-	{"Tab", "\t"},    {"NewLine", "\n"}, {"lpar", "("},    {"rpar", ")"},        {"shy", ""},        {"ZeroWidthSpace", ""},
-	{"zwj", ""},      {"zwnj", ""},     {"lsqb", "["},     {"lbrack", "["},      {"rsqb", "]"},      {"rbrack", "]"},
+    {"amp", "&"},    {"lt", "<"},       {"gt", ">"},     {"quot", "\""},  {"apos", "'"},   {"nbsp", " "},
+    {"period", "."}, {"sol", "/"},      {"bsol", "\\"},  {"colon", ":"},  {"commat", "@"}, {"percnt", "%"},
+    {"num", "#"},    {"quest", "?"},    {"equals", "="}, {"lowbar", "_"}, {"dash", "-"},   {"hyphen", "-"},
+    {"Tab", "\t"},   {"NewLine", "\n"}, {"lpar", "("},   {"rpar", ")"},   {"shy", ""},     {"ZeroWidthSpace", ""},
+    {"zwj", ""},     {"zwnj", ""},      {"lsqb", "["},   {"lbrack", "["}, {"rsqb", "]"},   {"rbrack", "]"},
 };
 
 static size_t utf8_put(uint32_t point, char *out)
@@ -47,7 +47,8 @@ static int digit_of(char c, unsigned base)
 	return (unsigned)digit < base ? digit : -1;
 }
 
-/* "&#46;", "&#x2e", with any number of zeros in front. Gives the bytes read, 0: it is none. Its UTF-8 is never longer. */
+/* "&#46;", "&#x2e", with any number of zeros in front. Gives the bytes read, 0: it is none. Its UTF-8 is never longer.
+ */
 static size_t numeric(struct slice text, char *out, size_t *written_r)
 {
 	bool hex = text.len > 2 && ascii_lower(text.data[2]) == 'x';

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 
 enum {
-	LINK_MAX = 2048,     /* bytes of a link that are looked at: its host stands in front */
+	LINK_MAX = 2048,      /* bytes of a link that are looked at: its host stands in front */
 	AUTHORITY_MAX = 1024, /* user name, host and port */
-	SEEN_MAX = 20000,    /* links of a message */
+	SEEN_MAX = 20000,     /* links of a message */
 };
 
 void urls_init(struct urls *urls, struct arena *arena)
@@ -300,8 +300,8 @@ static void at_percent(struct urls *urls, struct arena *scratch, struct slice te
 static void at_w(struct urls *urls, struct arena *scratch, struct slice text, size_t at)
 {
 	char before = at == 0 ? ' ' : text.data[at - 1];
-	bool inside = ascii_is_alpha(before) || ascii_is_digit(before) ||
-	              (before != '\0' && strchr(".-_@/\\", before) != NULL);
+	bool inside =
+	    ascii_is_alpha(before) || ascii_is_digit(before) || (before != '\0' && strchr(".-_@/\\", before) != NULL);
 	if (!inside && slice_starts_nocase(skip(text, at), SLICE_LITERAL("www."))) {
 		text_link(urls, scratch, skip(text, at));
 	}
@@ -349,8 +349,8 @@ static struct slice refresh_link(struct slice value)
 
 static void on_attribute(void *context, struct slice name, struct slice value)
 {
-	static const char *const links[] = {"href", "src", "action", "formaction", "background", "data", "poster",
-	                                    "xlink:href", "srcset", "lowsrc", "longdesc", "cite", NULL};
+	static const char *const links[] = {"href",       "src",    "action", "formaction", "background", "data", "poster",
+	                                    "xlink:href", "srcset", "lowsrc", "longdesc",   "cite",       NULL};
 	struct attributes *attributes = context;
 	if (slice_equal_nocase(name, SLICE_LITERAL("content"))) {
 		link_add(attributes->urls, attributes->scratch, refresh_link(value));

@@ -7,9 +7,9 @@
 #include "lib/inspect/inspect.h"
 
 struct urls {
-	struct arena *arena;                 /* of the hosts */
-	const char *hosts[INSPECT_HOSTS_MAX]; /* each once, in order of appearance: domains in canonical form (domain.h) of two
-	                                         labels at least, or addresses as ip_format() writes them */
+	struct arena *arena;                  /* of the hosts */
+	const char *hosts[INSPECT_HOSTS_MAX]; /* each once, in order of appearance: domains in canonical form (domain.h) of
+	                                         two labels at least, or addresses as ip_format() writes them */
 	size_t count;
 	size_t bytes; /* of all hosts */
 	size_t seen;  /* links looked at */

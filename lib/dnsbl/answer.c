@@ -66,7 +66,8 @@ static const char *error_meaning(const struct ip *ip)
 {
 	static const uint8_t prefix[] = {127, 255, 255};
 	if (memcmp(ip->bytes, prefix, sizeof prefix) != 0) {
-		return ip->bytes[0] == 127 ? "a code that is not in codes" : "no address of a list: the zone is parked, or the resolver rewrites answers";
+		return ip->bytes[0] == 127 ? "a code that is not in codes"
+		                           : "no address of a list: the zone is parked, or the resolver rewrites answers";
 	}
 	switch (ip->bytes[3]) {
 	case 252:
@@ -88,7 +89,8 @@ static const char *answered(const struct ip *ip, struct arena *arena)
 }
 
 /* Bits may set several codes in one answer. Skipped ones are known, and nothing more. */
-static bool record_match(const struct dnsbl_list *list, const struct ip *ip, struct strbuf *names, struct dnsbl_match *match)
+static bool record_match(const struct dnsbl_list *list, const struct ip *ip, struct strbuf *names,
+                         struct dnsbl_match *match)
 {
 	char text[IP_TEXT_SIZE];
 	bool known = false;
@@ -114,8 +116,8 @@ static bool record_match(const struct dnsbl_list *list, const struct ip *ip, str
 	return known;
 }
 
-static enum dnsbl_result judge_records(const struct dnsbl_list *list, const struct dns_answer *answer, struct arena *arena,
-                                       struct dnsbl_match *match_r)
+static enum dnsbl_result judge_records(const struct dnsbl_list *list, const struct dns_answer *answer,
+                                       struct arena *arena, struct dnsbl_match *match_r)
 {
 	struct strbuf names;
 	const struct ip *strange = NULL;
@@ -173,8 +175,8 @@ static const char *test_text(const struct dnsbl_list *list, bool listed)
 	return list->ipv4 ? (listed ? "127.0.0.2" : "127.0.0.1") : listed ? "::ffff:7f00:2" : "::ffff:7f00:1";
 }
 
-const char *dnsbl_test(const struct dnsbl_list *list, const struct dns_answer *listed, const struct dns_answer *unlisted,
-                       struct arena *arena, bool *dead_r)
+const char *dnsbl_test(const struct dnsbl_list *list, const struct dns_answer *listed,
+                       const struct dns_answer *unlisted, struct arena *arena, bool *dead_r)
 {
 	struct dnsbl_match match;
 	enum dnsbl_result result = dnsbl_judge(list, listed, arena, &match);
@@ -187,7 +189,8 @@ const char *dnsbl_test(const struct dnsbl_list *list, const struct dns_answer *l
 	}
 	if (unlisted->status == DNS_TEMPORARY) {
 		*dead_r = true;
-		return arena_printf(arena, "its test entry %s: %s", test_text(list, false), dnsbl_public(arena, list, unlisted->problem));
+		return arena_printf(arena, "its test entry %s: %s", test_text(list, false),
+		                    dnsbl_public(arena, list, unlisted->problem));
 	}
 	return lists_it(unlisted) ? arena_printf(arena, "it lists %s, and so everything", test_text(list, false)) : NULL;
 }

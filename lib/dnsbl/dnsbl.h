@@ -1,5 +1,5 @@
-/* dnsbl: lists in the DNS of clients and domains, bad and good ones (RFC 5782): how they are defined, how they are asked
- * and what their answers mean.
+/* dnsbl: lists in the DNS of clients and domains, bad and good ones (RFC 5782): how they are defined, how they are
+ * asked and what their answers mean.
  *
  * A definition is one text:
  *
@@ -23,7 +23,16 @@ enum dnsbl_kind {
 const char *dnsbl_kind_name(enum dnsbl_kind kind); /* "client" */
 
 /* Where a domain stands that is asked for. */
-enum dnsbl_place { DNSBL_FROM, DNSBL_SENDER, DNSBL_HELO, DNSBL_PTR, DNSBL_REPLY_TO, DNSBL_DKIM, DNSBL_URL, DNSBL_PLACE_COUNT };
+enum dnsbl_place {
+	DNSBL_FROM,
+	DNSBL_SENDER,
+	DNSBL_HELO,
+	DNSBL_PTR,
+	DNSBL_REPLY_TO,
+	DNSBL_DKIM,
+	DNSBL_URL,
+	DNSBL_PLACE_COUNT
+};
 const char *dnsbl_place_name(enum dnsbl_place place); /* "reply_to" */
 
 /* What of a domain is asked for. */
@@ -63,14 +72,14 @@ struct dnsbl_list {
 	bool addresses; /* a domain list that knows addresses in links too */
 	bool ipv4, ipv6;
 	const char *test_listed, *test_unlisted; /* relative names that must and must not be listed (RFC 5782 5) */
-	const char *url; /* where people look it up, "%s" for what is listed; "": none is known */
-	bool txt;        /* the list's own text is asked for and told */
+	const char *url;                         /* where people look it up, "%s" for what is listed; "": none is known */
+	bool txt;                                /* the list's own text is asked for and told */
 };
 
 struct dnsbl_rule {
-	const char *text;  /* as written */
-	unsigned least;    /* so many of its lists */
-	uint64_t members;  /* bit i: lists[i] */
+	const char *text; /* as written */
+	unsigned least;   /* so many of its lists */
+	uint64_t members; /* bit i: lists[i] */
 	struct dnsbl_action action;
 };
 
@@ -118,10 +127,10 @@ enum dnsbl_result dnsbl_judge(const struct dnsbl_list *list, const struct dns_an
 /* What is to be done by the list's own words: the code's, else the list's. */
 struct dnsbl_action dnsbl_action_of(const struct dnsbl_list *list, const struct dnsbl_code *code);
 
-/* Is the list in order by its two test answers (RFC 5782 5)? NULL, or why it is not, in arena. *dead_r: it did not answer,
- * or refused to. */
-const char *dnsbl_test(const struct dnsbl_list *list, const struct dns_answer *listed, const struct dns_answer *unlisted,
-                       struct arena *arena, bool *dead_r);
+/* Is the list in order by its two test answers (RFC 5782 5)? NULL, or why it is not, in arena. *dead_r: it did not
+ * answer, or refused to. */
+const char *dnsbl_test(const struct dnsbl_list *list, const struct dns_answer *listed,
+                       const struct dns_answer *unlisted, struct arena *arena, bool *dead_r);
 
 /* The page of the lookup for what is listed, or NULL. */
 const char *dnsbl_page(struct arena *arena, const struct dnsbl_list *list, const char *listed);

@@ -30,7 +30,8 @@ static const char *file_problem(int fd, const char *path, struct arena *arena)
 		return arena_printf(arena, "key_file %s: expected a file with one line, the key", path);
 	}
 	if ((status.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
-		return arena_printf(arena, "key_file %s: others may read or its group write it; expected mode 600 or 640", path);
+		return arena_printf(arena, "key_file %s: others may read or its group write it; expected mode 600 or 640",
+		                    path);
 	}
 	return NULL;
 }
@@ -47,7 +48,8 @@ const char *dnsbl_key_read(const char *path, struct arena *arena, const char **p
 		line.len = slice_find(line, '\n', 0);
 		line = slice_trim(line);
 		if (n < 0 || !dnsbl_key_is_good(line)) {
-			*problem_r = arena_printf(arena, "key_file %s: expected one line, the key, of letters, digits and hyphens", path);
+			*problem_r =
+			    arena_printf(arena, "key_file %s: expected one line, the key, of letters, digits and hyphens", path);
 		} else {
 			key = slice_dup(arena, line);
 		}

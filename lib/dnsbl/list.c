@@ -12,10 +12,11 @@
 enum { SCORE_MAX = 1000 };
 
 static const char *const kinds[] = {[DNSBL_CLIENT] = "client", [DNSBL_ALLOW] = "allow", [DNSBL_DOMAIN] = "domain"};
-static const char *const places[] = {[DNSBL_FROM] = "from",         [DNSBL_SENDER] = "sender", [DNSBL_HELO] = "helo",
-                                     [DNSBL_PTR] = "ptr",           [DNSBL_REPLY_TO] = "reply_to",
-                                     [DNSBL_DKIM] = "dkim",         [DNSBL_URL] = "url"};
-static const char *const names[] = {[DNSBL_NAMES_DOMAIN] = "domain", [DNSBL_NAMES_HOST] = "host", [DNSBL_NAMES_BOTH] = "both"};
+static const char *const places[] = {
+    [DNSBL_FROM] = "from",         [DNSBL_SENDER] = "sender", [DNSBL_HELO] = "helo", [DNSBL_PTR] = "ptr",
+    [DNSBL_REPLY_TO] = "reply_to", [DNSBL_DKIM] = "dkim",     [DNSBL_URL] = "url"};
+static const char *const names[] = {
+    [DNSBL_NAMES_DOMAIN] = "domain", [DNSBL_NAMES_HOST] = "host", [DNSBL_NAMES_BOTH] = "both"};
 
 const char *dnsbl_kind_name(enum dnsbl_kind kind)
 {
@@ -64,7 +65,8 @@ static bool score_read(struct slice text, double *score_r)
 	const char *start = digits + (digits[0] == '-' || digits[0] == '+');
 	char *end;
 	*score_r = strtod(digits, &end);
-	return ascii_is_digit(*start) && strspn(start, "0123456789.") == strlen(start) && *end == '\0' && fabs(*score_r) <= SCORE_MAX;
+	return ascii_is_digit(*start) && strspn(start, "0123456789.") == strlen(start) && *end == '\0' &&
+	       fabs(*score_r) <= SCORE_MAX;
 }
 
 /* "reject", "score=2", "skip", "lift". */
@@ -73,8 +75,8 @@ static bool action_read(struct slice text, struct dnsbl_action *action_r)
 	static const struct {
 		const char *word;
 		enum action_kind kind;
-	} kinds_of[] = {{"ignore", ACTION_IGNORE},         {"tag", ACTION_TAG},         {"quarantine", ACTION_QUARANTINE},
-	                {"tempfail", ACTION_TEMPFAIL},     {"discard", ACTION_DISCARD}, {"reject", ACTION_REJECT}};
+	} kinds_of[] = {{"ignore", ACTION_IGNORE},     {"tag", ACTION_TAG},         {"quarantine", ACTION_QUARANTINE},
+	                {"tempfail", ACTION_TEMPFAIL}, {"discard", ACTION_DISCARD}, {"reject", ACTION_REJECT}};
 	*action_r = (struct dnsbl_action){.given = true, .action = {ACTION_IGNORE, 0}};
 	for (size_t i = 0; i < sizeof kinds_of / sizeof *kinds_of; i++) {
 		if (slice_equal(text, slice_from(kinds_of[i].word))) {
@@ -132,7 +134,8 @@ static bool network_read(struct arena *arena, struct slice text, struct dnsbl_oc
 	}
 	for (unsigned i = 0; i < 4; i++) {
 		unsigned bits = network.prefix <= i * 8 ? 0 : network.prefix - i * 8 > 8 ? 8 : network.prefix - i * 8;
-		octets_r[i] = (struct dnsbl_octet){network.address.bytes[i], (uint8_t)(network.address.bytes[i] | 0xffU >> bits), 0};
+		octets_r[i] =
+		    (struct dnsbl_octet){network.address.bytes[i], (uint8_t)(network.address.bytes[i] | 0xffU >> bits), 0};
 	}
 	return true;
 }
@@ -165,13 +168,15 @@ static const char *code_adjust(struct definition *definition, struct slice name,
 			found = true;
 		}
 	}
-	return found && action->given ? NULL
-	                              : wrong(definition->arena, "codes:", name,
-	                                      "PATTERN[:NAME[:ACTION]] with a PATTERN such as 127.0.0.2, 127.0.0.2-11, 127.0.*.3, "
-	                                      "127.0.0.&8 or 127.0.0.0/24, or a code's NAME:ACTION");
+	return found && action->given
+	           ? NULL
+	           : wrong(definition->arena, "codes:", name,
+	                   "PATTERN[:NAME[:ACTION]] with a PATTERN such as 127.0.0.2, 127.0.0.2-11, 127.0.*.3, "
+	                   "127.0.0.&8 or 127.0.0.0/24, or a code's NAME:ACTION");
 }
 
-/* "127.0.0.2:SBL:reject", or, of a code that is there, "SBL:reject". The first pattern replaces those of a ready list. */
+/* "127.0.0.2:SBL:reject", or, of a code that is there, "SBL:reject". The first pattern replaces those of a ready list.
+ */
 static const char *code_read(struct definition *definition, struct slice text, bool *fresh)
 {
 	struct slice first, name = {"", 0}, action_text = {NULL, 0};
@@ -184,7 +189,8 @@ static const char *code_read(struct definition *definition, struct slice text, b
 	}
 	action_text = text;
 	if (action_text.data != NULL && !action_read(action_text, &action)) {
-		return wrong(definition->arena, "codes: action", action_text, arena_printf(definition->arena, "%s, skip or lift", action_words));
+		return wrong(definition->arena, "codes: action", action_text,
+		             arena_printf(definition->arena, "%s, skip or lift", action_words));
 	}
 	if (!pattern) {
 		return code_adjust(definition, first, &action);
@@ -276,7 +282,8 @@ static const char *set_on(struct definition *definition, struct slice value)
 	while (slice_split(&value, ',', &word)) {
 		int place = word_of(places, DNSBL_PLACE_COUNT, word);
 		if (place < 0) {
-			return wrong(definition->arena, "on", word, "from, sender, helo, ptr, reply_to, dkim or url, with commas between");
+			return wrong(definition->arena, "on", word,
+			             "from, sender, helo, ptr, reply_to, dkim or url, with commas between");
 		}
 		definition->list->places |= 1U << place;
 	}
@@ -293,7 +300,8 @@ static const char *set_names(struct definition *definition, struct slice value)
 static const char *yes_no(struct definition *definition, const char *word, struct slice value, bool *yes_r)
 {
 	*yes_r = slice_equal(value, SLICE_LITERAL("yes"));
-	return *yes_r || slice_equal(value, SLICE_LITERAL("no")) ? NULL : wrong(definition->arena, word, value, "yes or no");
+	return *yes_r || slice_equal(value, SLICE_LITERAL("no")) ? NULL
+	                                                         : wrong(definition->arena, word, value, "yes or no");
 }
 
 static const char *set_addresses(struct definition *definition, struct slice value)
@@ -312,7 +320,8 @@ static const char *set_ip(struct definition *definition, struct slice value)
 	bool both = slice_equal(value, SLICE_LITERAL("both"));
 	definition->list->ipv4 = both || slice_equal(value, SLICE_LITERAL("4"));
 	definition->list->ipv6 = both || slice_equal(value, SLICE_LITERAL("6"));
-	return definition->list->ipv4 || definition->list->ipv6 ? NULL : wrong(definition->arena, "ip", value, "4, 6 or both");
+	return definition->list->ipv4 || definition->list->ipv6 ? NULL
+	                                                        : wrong(definition->arena, "ip", value, "4, 6 or both");
 }
 
 static const char *set_test(struct definition *definition, struct slice value)
@@ -323,7 +332,8 @@ static const char *set_test(struct definition *definition, struct slice value)
 	bool good = value.data != NULL && slice_split(&value, ',', &unlisted) && value.data == NULL &&
 	            dns_name_normalise(listed, normal) && dns_name_normalise(unlisted, normal);
 	if (!good) {
-		return "test: expected LISTED,UNLISTED: the names in the zone, or the reversed addresses, of an entry that is always "
+		return "test: expected LISTED,UNLISTED: the names in the zone, or the reversed addresses, of an entry that is "
+		       "always "
 		       "listed and one that never is";
 	}
 	definition->list->test_listed = slice_dup(definition->arena, listed);
@@ -345,9 +355,21 @@ struct word {
 };
 
 static const struct word words[] = {
-	{"kind", set_kind},     {"zone", set_zone}, {"keyed", set_keyed}, {"key", set_key},     {"key_file", set_key_file},
-	{"name", set_name},     {"codes", set_codes}, {"action", set_action}, {"on", set_on},   {"names", set_names},
-	{"addresses", set_addresses}, {"ip", set_ip}, {"test", set_test}, {"url", set_url},     {"txt", set_txt},
+    {"kind", set_kind},
+    {"zone", set_zone},
+    {"keyed", set_keyed},
+    {"key", set_key},
+    {"key_file", set_key_file},
+    {"name", set_name},
+    {"codes", set_codes},
+    {"action", set_action},
+    {"on", set_on},
+    {"names", set_names},
+    {"addresses", set_addresses},
+    {"ip", set_ip},
+    {"test", set_test},
+    {"url", set_url},
+    {"txt", set_txt},
 };
 
 static const char *word_read(struct definition *definition, struct slice word)
@@ -432,7 +454,9 @@ static const char *list_finish(struct definition *definition)
 		return problem;
 	}
 	if (list->code_count == 0) {
-		return arena_printf(definition->arena, "%s: codes=... is needed: which answers mean \"listed\"; for most lists 127.0.0.2", list->name);
+		return arena_printf(definition->arena,
+		                    "%s: codes=... is needed: which answers mean \"listed\"; for most lists 127.0.0.2",
+		                    list->name);
 	}
 	if (list->kind != DNSBL_ALLOW && any_lift(list)) {
 		return "lift: only a list of kind=allow can";
@@ -494,7 +518,8 @@ static const char *rule_read(struct arena *arena, const char *text, struct dnsbl
 		}
 	}
 	bool good = slice_split(&head, ' ', &number) && slice_to_uint(number, DNSBL_LISTS_MAX, &least) && least > 0 &&
-	            head.data != NULL && slice_split(&head, ' ', &of) && slice_equal(of, SLICE_LITERAL("of")) && head.data != NULL;
+	            head.data != NULL && slice_split(&head, ' ', &of) && slice_equal(of, SLICE_LITERAL("of")) &&
+	            head.data != NULL;
 	if (!good) {
 		return wrong(arena, "rule", slice_from(text), expected);
 	}
@@ -529,8 +554,9 @@ static const char *rule_members(struct arena *arena, const struct dnsbl_lists *l
 		}
 	}
 	unsigned count = (unsigned)__builtin_popcountll(rule->members);
-	return rule->least <= count ? NULL
-	                            : arena_printf(arena, "rules: \"%s\" asks for %u of %u lists", rule->text, rule->least, count);
+	return rule->least <= count
+	           ? NULL
+	           : arena_printf(arena, "rules: \"%s\" asks for %u of %u lists", rule->text, rule->least, count);
 }
 
 static const char *rules_parse(struct arena *arena, const char *const *texts, struct dnsbl_lists *lists)

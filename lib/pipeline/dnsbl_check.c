@@ -89,7 +89,8 @@ static const char *question_text(const struct dnsbl_question *question, struct l
 	return dnsbl_public(arena, question->list, slice_dup(arena, text));
 }
 
-static void question_listed(struct dnsbl_check *check, struct dnsbl_question *question, struct lookups *lookups, bool late)
+static void question_listed(struct dnsbl_check *check, struct dnsbl_question *question, struct lookups *lookups,
+                            bool late)
 {
 	bool wait;
 	bool wait_text = false;
@@ -103,7 +104,8 @@ static void question_listed(struct dnsbl_check *check, struct dnsbl_question *qu
 	}
 }
 
-static void question_advance(struct dnsbl_check *check, struct dnsbl_question *question, struct lookups *lookups, bool late)
+static void question_advance(struct dnsbl_check *check, struct dnsbl_question *question, struct lookups *lookups,
+                             bool late)
 {
 	const struct dns_answer *answer = lookups_get(lookups, question->name, DNS_TYPE_A);
 	if (answer == NULL) {

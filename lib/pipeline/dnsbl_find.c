@@ -7,56 +7,57 @@
 enum { LISTED, DOMAIN, URL, RULE, ALLOWED, ERROR, SICK, LINKS_LIMIT };
 
 const struct finding_code dnsbl_codes[] = {
-	[LISTED] = {"dnsbl.listed",
+    [LISTED] = {"dnsbl.listed",
                 {ACTION_REJECT, 0},
                 FINDING_AT_RCPT,
                 "7.1",
                 "The client's address is on a block list",
                 "a list of clients names the client; the action of the list in dnsbl.lists goes before this default"},
-	[DOMAIN] = {"dnsbl.domain",
+    [DOMAIN] = {"dnsbl.domain",
                 {ACTION_REJECT, 0},
                 0,
                 "7.1",
                 "A domain of the message is on a block list",
-                "a list of domains names one of From, Reply-To, envelope sender, HELO, PTR or a DKIM signature; the list's own "
+                "a list of domains names one of From, Reply-To, envelope sender, HELO, PTR or a DKIM signature; the "
+                "list's own "
                 "action goes first"},
-	[URL] = {"dnsbl.url",
+    [URL] = {"dnsbl.url",
              {ACTION_TAG, 0},
              0,
              "7.1",
              "The message links to a site on a block list",
              "a list of domains names a host that a link leads to; the list's own action goes first"},
-	[RULE] = {"dnsbl.rule",
+    [RULE] = {"dnsbl.rule",
               {ACTION_REJECT, 0},
               0,
               "7.1",
               "The client or its message is on several block lists",
               "as many lists as one of dnsbl.rules asks for; the rule's own action goes first"},
-	[ALLOWED] = {"dnsbl.allowed",
+    [ALLOWED] = {"dnsbl.allowed",
                  {ACTION_IGNORE, 0},
                  0,
                  "7.1",
                  "The client is on a list of good ones",
                  "a list of good clients names the client; where the list says lift, dnsbl.listed is not found"},
-	[ERROR] = {"dnsbl.error",
+    [ERROR] = {"dnsbl.error",
                {ACTION_IGNORE, 0},
                0,
                "4.3",
                "A block list could not be asked, please try again later",
                "a list gave no answer in time, or one that does not mean listed (127.255.255.0/24, not in codes)"},
-	[SICK] = {"dnsbl.sick",
+    [SICK] = {"dnsbl.sick",
               {ACTION_IGNORE, 0},
               0,
               "4.3",
               "A block list is out of order, please try again later",
               "a list failed its test (RFC 5782 5) or lists everything: it is not believed"},
-	[LINKS_LIMIT] = {"dnsbl.links_limit",
+    [LINKS_LIMIT] = {"dnsbl.links_limit",
                      {ACTION_IGNORE, 0},
                      0,
                      "7.1",
                      "The message has too many links",
                      "links lead to more hosts than dnsbl.links_max, and not all were asked about"},
-	{.code = NULL},
+    {.code = NULL},
 };
 
 enum { SUBJECTS_TOLD = 4 };
@@ -159,16 +160,17 @@ static const char *listing_reply(struct session *session, const struct dnsbl_que
 	struct arena *arena = session->arena;
 	const char *page = dnsbl_page(arena, question->list, question->subject);
 	const char *what = of_client(question) ? "Client host" : of_domain(question) ? "Domain" : "Linked site";
-	return arena_printf(arena, "%s %s is listed by %s (%s)%s%s%s%s", what, question->subject,
-	                    question->list->name, question->match.names, page == NULL ? "" : "; see ", page == NULL ? "" : page,
+	return arena_printf(arena, "%s %s is listed by %s (%s)%s%s%s%s", what, question->subject, question->list->name,
+	                    question->match.names, page == NULL ? "" : "; see ", page == NULL ? "" : page,
 	                    question->text == NULL ? "" : "; it says: ", question->text == NULL ? "" : question->text);
 }
 
 static void find_listing(struct session *session, const struct finding_code *code, const struct hits *hits)
 {
 	const struct dnsbl_question *worst = hits->worst;
-	const char *detail = arena_printf(session->arena, "%s (%s): %s%s%s", worst->list->name, worst->match.names,
-	                                  hits->subjects.data, worst->text == NULL ? "" : "; ", worst->text == NULL ? "" : worst->text);
+	const char *detail =
+	    arena_printf(session->arena, "%s (%s): %s%s%s", worst->list->name, worst->match.names, hits->subjects.data,
+	                 worst->text == NULL ? "" : "; ", worst->text == NULL ? "" : worst->text);
 	struct finding *finding = session_find(session, code, detail, listing_reply(session, worst));
 	set_own(session, finding, dnsbl_action_of(worst->list, worst->match.code));
 }
@@ -181,10 +183,10 @@ static void find_allowed(struct session *session, const struct dnsbl_lists *list
 		if (lists->items[i].kind == DNSBL_ALLOW && hits.count > 0) {
 			struct dnsbl_action own = dnsbl_action_of(hits.worst->list, hits.worst->match.code);
 			session->dnsbl_allowed = session->dnsbl_allowed || own.lift;
-			struct finding *finding = session_find(
-				session, &dnsbl_codes[ALLOWED],
-				arena_printf(session->arena, "%s (%s): %s", hits.worst->list->name, hits.worst->match.names, hits.subjects.data),
-				NULL);
+			struct finding *finding = session_find(session, &dnsbl_codes[ALLOWED],
+			                                       arena_printf(session->arena, "%s (%s): %s", hits.worst->list->name,
+			                                                    hits.worst->match.names, hits.subjects.data),
+			                                       NULL);
 			set_own(session, finding, own);
 		}
 	}
@@ -212,8 +214,8 @@ static uint64_t lists_that_name(struct session *session, const struct dnsbl_list
 	uint64_t found = 0;
 	for (size_t i = 0; i < lists->count; i++) {
 		const struct dnsbl_list *list = &lists->items[i];
-		bool client = list->kind == DNSBL_CLIENT && session->direction == DIRECTION_INBOUND && !session->dnsbl_allowed &&
-		              hits_of(session, list, of_client).count > 0;
+		bool client = list->kind == DNSBL_CLIENT && session->direction == DIRECTION_INBOUND &&
+		              !session->dnsbl_allowed && hits_of(session, list, of_client).count > 0;
 		bool domain = list->kind == DNSBL_DOMAIN && hits_of(session, list, is_listed).count > 0;
 		found |= (uint64_t)(client || domain) << i;
 	}
@@ -237,8 +239,8 @@ static void find_rules(struct session *session, const struct dnsbl_lists *lists)
 			}
 		}
 		struct finding *finding = session_find(
-			session, &dnsbl_codes[RULE], arena_printf(session->arena, "\"%s\": %s", rule->text, names.data),
-			arena_printf(session->arena, "The client or its message is listed by %s", names.data));
+		    session, &dnsbl_codes[RULE], arena_printf(session->arena, "\"%s\": %s", rule->text, names.data),
+		    arena_printf(session->arena, "The client or its message is listed by %s", names.data));
 		set_own(session, finding, rule->action);
 	}
 }
@@ -246,8 +248,7 @@ static void find_rules(struct session *session, const struct dnsbl_lists *lists)
 static void find_trouble(struct session *session, const struct dnsbl_list *list)
 {
 	const char *problem;
-	enum dnsbl_state state =
-		dnsbl_health_state(engine_dnsbl_health(session->engine), list, session->arena, &problem);
+	enum dnsbl_state state = dnsbl_health_state(engine_dnsbl_health(session->engine), list, session->arena, &problem);
 	struct hits wild = hits_of(session, list, is_wildcard);
 	struct hits errors = hits_of(session, list, is_error);
 	if (state == DNSBL_STATE_SICK) {
@@ -257,9 +258,10 @@ static void find_trouble(struct session *session, const struct dnsbl_list *list)
 		             arena_printf(session->arena, "%s: %s", list->name, wild.worst->match.problem), NULL);
 	}
 	if (errors.count > 0) {
-		session_find(session, &dnsbl_codes[ERROR],
-		             arena_printf(session->arena, "%s: %s: %s", list->name, errors.subjects.data, errors.worst->match.problem),
-		             NULL);
+		session_find(
+		    session, &dnsbl_codes[ERROR],
+		    arena_printf(session->arena, "%s: %s: %s", list->name, errors.subjects.data, errors.worst->match.problem),
+		    NULL);
 	}
 }
 

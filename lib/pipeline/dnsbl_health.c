@@ -33,7 +33,7 @@ struct dnsbl_health {
 const char *dnsbl_state_name(enum dnsbl_state state)
 {
 	static const char *const names[] = {
-		[DNSBL_STATE_UNKNOWN] = "unknown", [DNSBL_STATE_WELL] = "well", [DNSBL_STATE_SICK] = "sick"};
+	    [DNSBL_STATE_UNKNOWN] = "unknown", [DNSBL_STATE_WELL] = "well", [DNSBL_STATE_SICK] = "sick"};
 	return names[state];
 }
 
@@ -49,7 +49,8 @@ static void test_all(struct lookups *lookups, const struct dnsbl_list *const *li
 		const struct dns_answer *listed = lookups_get(lookups, name, DNS_TYPE_A);
 		dnsbl_test_name(lists[i], false, name);
 		const struct dns_answer *unlisted = lookups_get(lookups, name, DNS_TYPE_A);
-		problems_r[i] = listed == NULL || unlisted == NULL ? NULL : dnsbl_test(lists[i], listed, unlisted, arena, &dead);
+		problems_r[i] =
+		    listed == NULL || unlisted == NULL ? NULL : dnsbl_test(lists[i], listed, unlisted, arena, &dead);
 	}
 }
 
@@ -94,8 +95,8 @@ static size_t results_keep(struct dnsbl_health *health, const size_t *which, con
 		snprintf(patient->problem, sizeof patient->problem, "%s", problems[i] == NULL ? "" : problems[i]);
 		patient->state = state;
 		patient->tested = now;
-		patient->due = clock_now() +
-		               (state == DNSBL_STATE_WELL ? health->settings.interval_ns : health->settings.retry_ns);
+		patient->due =
+		    clock_now() + (state == DNSBL_STATE_WELL ? health->settings.interval_ns : health->settings.retry_ns);
 	}
 	return n;
 }
@@ -143,7 +144,8 @@ static void wait_until(struct dnsbl_health *health, uint64_t next)
 }
 
 /* Called and returns with the lock held, but lets it go meanwhile; the configuration stays alive. */
-static void test_due(struct dnsbl_health *health, const size_t *which, const struct dnsbl_list *const *lists, size_t count)
+static void test_due(struct dnsbl_health *health, const size_t *which, const struct dnsbl_list *const *lists,
+                     size_t count)
 {
 	struct config *config = config_acquire(health->settings.config);
 	struct arena *arena = arena_create(4096);

@@ -17,8 +17,10 @@
 enum { AUTHORS_MAX = 8, FIELDS_MAX = 3 };
 
 #define ROW(member, name_, type_, fallback_, min_, max_, help_)                                                        \
-	{.name = name_, .type = type_, .offset = offsetof(struct dnsbl_settings, member), .fallback = fallback_,            \
-     .min = min_, .max = max_, .help = help_}
+	{                                                                                                                  \
+		.name = name_, .type = type_, .offset = offsetof(struct dnsbl_settings, member), .fallback = fallback_,        \
+		.min = min_, .max = max_, .help = help_                                                                        \
+	}
 
 static const char *check_list(struct arena *arena, const char *text)
 {
@@ -27,42 +29,45 @@ static const char *check_list(struct arena *arena, const char *text)
 }
 
 static const struct option_row options[] = {
-	{.name = "lists",
+    {.name = "lists",
      .type = OPTION_STRINGS,
      .offset = offsetof(struct dnsbl_settings, list_texts),
      .fallback = "",
-     .help = "lists that are asked, each \"NAME or ZONE [word=value | action]...\"; mailreeve dnsbl known prints the ready ones",
+     .help = "lists that are asked, each \"NAME or ZONE [word=value | action]...\"; mailreeve dnsbl known prints the "
+             "ready ones",
      .check = check_list,
      .shown = dnsbl_text_public},
-	{.name = "rules",
+    {.name = "rules",
      .type = OPTION_STRINGS,
      .offset = offsetof(struct dnsbl_settings, rule_texts),
      .fallback = "",
-     .help = "\"N of NAME NAME...: action\" or \"N of any: action\": so many of these lists name the client or a domain",
+     .help =
+         "\"N of NAME NAME...: action\" or \"N of any: action\": so many of these lists name the client or a domain",
      .check = dnsbl_rule_check},
-	ROW(timeout, "timeout", OPTION_DURATION, "5s", CLOCK_NS_PER_MS, 60 * CLOCK_NS_PER_S,
+    ROW(timeout, "timeout", OPTION_DURATION, "5s", CLOCK_NS_PER_MS, 60 * CLOCK_NS_PER_S,
         "how long the answer of a list is waited for; then it is dnsbl.error"),
-	ROW(links_max, "links_max", OPTION_UINT, "30", 0, INSPECT_HOSTS_MAX,
+    ROW(links_max, "links_max", OPTION_UINT, "30", 0, INSPECT_HOSTS_MAX,
         "hosts of a message's links that lists of domains are asked about"),
-	ROW(at_rcpt, "at_rcpt", OPTION_BOOL, "no", 0, 0,
+    ROW(at_rcpt, "at_rcpt", OPTION_BOOL, "no", 0, 0,
         "act on the client's listings at RCPT already, before an allow entry by DKIM can be known"),
-	ROW(outbound, "outbound", OPTION_BOOL, "no", 0, 0, "ask about the domains and links of outbound mail too"),
-	ROW(test_interval, "test_interval", OPTION_DURATION, "1h", 0, 7 * 86400 * CLOCK_NS_PER_S,
-        "how often the test entries of a list are asked for (RFC 5782); one that fails is not asked any more; 0: never"),
-	ROW(test_retry, "test_retry", OPTION_DURATION, "5m", CLOCK_NS_PER_S, 86400 * CLOCK_NS_PER_S,
+    ROW(outbound, "outbound", OPTION_BOOL, "no", 0, 0, "ask about the domains and links of outbound mail too"),
+    ROW(test_interval, "test_interval", OPTION_DURATION, "1h", 0, 7 * 86400 * CLOCK_NS_PER_S,
+        "how often the test entries of a list are asked for (RFC 5782); one that fails is not asked any more; 0: "
+        "never"),
+    ROW(test_retry, "test_retry", OPTION_DURATION, "5m", CLOCK_NS_PER_S, 86400 * CLOCK_NS_PER_S,
         "the same of a list that has failed"),
-	{.name = NULL},
+    {.name = NULL},
 };
 
 /* For those who may use these lists: small sites with a resolver of their own. */
 static const char example[] =
-	"A good set for a site with its own resolver, within the terms of these lists:\n"
-	"lists = {\"spamhaus-zen reject\",                  # key_file=/etc/mailreeve/dqs.key for the Data Query Service\n"
-	"         \"spamhaus-dbl on=from,sender,helo,ptr,reply_to reject\",\n"
-	"         \"spamhaus-dbl name=spamhaus-dbl-links on=url score=5\",\n"
-	"         \"surbl on=url score=5\", \"spamcop score=2\", \"psbl score=1.5\", \"mailspike score=2\",\n"
-	"         \"dnswl\"}                                # good ones: lift dnsbl.listed\n"
-	"rules = {\"3 of spamcop psbl mailspike: reject\"}\n";
+    "A good set for a site with its own resolver, within the terms of these lists:\n"
+    "lists = {\"spamhaus-zen reject\",                  # key_file=/etc/mailreeve/dqs.key for the Data Query Service\n"
+    "         \"spamhaus-dbl on=from,sender,helo,ptr,reply_to reject\",\n"
+    "         \"spamhaus-dbl name=spamhaus-dbl-links on=url score=5\",\n"
+    "         \"surbl on=url score=5\", \"spamcop score=2\", \"psbl score=1.5\", \"mailspike score=2\",\n"
+    "         \"dnswl\"}                                # good ones: lift dnsbl.listed\n"
+    "rules = {\"3 of spamcop psbl mailspike: reject\"}\n";
 
 static const char *finish(void *settings, struct arena *arena)
 {
@@ -75,8 +80,7 @@ static const char *finish(void *settings, struct arena *arena)
 static bool is_asked(const struct session *session, const struct dnsbl_list *list)
 {
 	const char *problem;
-	return dnsbl_health_state(engine_dnsbl_health(session->engine), list, NULL, &problem) !=
-	       DNSBL_STATE_SICK;
+	return dnsbl_health_state(engine_dnsbl_health(session->engine), list, NULL, &problem) != DNSBL_STATE_SICK;
 }
 
 static bool wants(const struct session *session, const struct dnsbl_settings *dnsbl)
@@ -296,17 +300,19 @@ static enum stage_progress dnsbl_end(struct session *session, const void *settin
 }
 
 const struct stage stage_dnsbl = {
-	.section = {.name = "dnsbl",
-                .help = "Lists in the DNS of clients and domains, bad and good (RFC 5782). None is asked unless it is named here.",
-                .options = options,
-                .settings_size = sizeof(struct dnsbl_settings),
-                .codes = dnsbl_codes,
-                .mode = MODE_ENFORCE,
-                .finish = finish,
-                .example = example},
-	.inbound = true,
-	.outbound = true,
-	.on = {[PHASE_CONNECT] = dnsbl_connect,
+    .section =
+        {.name = "dnsbl",
+         .help =
+             "Lists in the DNS of clients and domains, bad and good (RFC 5782). None is asked unless it is named here.",
+         .options = options,
+         .settings_size = sizeof(struct dnsbl_settings),
+         .codes = dnsbl_codes,
+         .mode = MODE_ENFORCE,
+         .finish = finish,
+         .example = example},
+    .inbound = true,
+    .outbound = true,
+    .on = {[PHASE_CONNECT] = dnsbl_connect,
            [PHASE_MAIL] = dnsbl_mail,
            [PHASE_RCPT] = dnsbl_rcpt,
            [PHASE_HEADERS] = dnsbl_headers,
