@@ -1,6 +1,7 @@
 #include "ctl/explain.h"
 #include "ctl/explain_parts.h"
 #include "lib/pipeline/results.h"
+#include "lib/pipeline/dnsbl_check.h"
 
 #include <jansson.h>
 
@@ -70,6 +71,40 @@ static json_t *json_edits(struct session *session)
 	return array;
 }
 
+static json_t *json_question(struct session *session, const struct dnsbl_question *question)
+{
+	static const char *const results[] = {
+		[DNSBL_UNLISTED] = "unlisted", [DNSBL_LISTED] = "listed", [DNSBL_ERROR] = "error"};
+	json_t *object = json_object();
+	json_t *places = json_array();
+	for (unsigned place = 0; place < DNSBL_PLACE_COUNT; place++) {
+		if ((question->places & DNSBL_PLACE_BIT(place)) != 0) {
+			json_array_append_new(places, json_string(dnsbl_place_name((enum dnsbl_place)place)));
+		}
+	}
+	put(object, "list", results_text(session, question->list->name));
+	put(object, "subject", results_text(session, question->subject));
+	put(object, "on", places);
+	put(object, "result", question->done ? json_string(results[question->result]) : json_null());
+	put(object, "codes", results_text(session, question->match.names));
+	put(object, "text", results_text(session, question->text));
+	put(object, "problem", results_text(session, question->match.problem));
+	return object;
+}
+
+/* Each question to a list, without keys. */
+static json_t *json_dnsbl(struct session *session)
+{
+	const struct dnsbl_check *checks[] = {session->dnsbl_client, session->dnsbl};
+	json_t *array = json_array();
+	for (size_t i = 0; i < 2; i++) {
+		for (size_t k = 0; checks[i] != NULL && k < checks[i]->count; k++) {
+			json_array_append_new(array, json_question(session, &checks[i]->questions[k]));
+		}
+	}
+	return array;
+}
+
 /* null: no scan was asked for. */
 static json_t *json_database(const struct session *session)
 {
@@ -100,6 +135,7 @@ json_t *explain_object(struct session *session, const char *file)
 	put(object, "arc", results_arc(session));
 	put(object, "dmarc", results_dmarc(session));
 	put(object, "authres", results_text(session, session->authres));
+	put(object, "dnsbl", json_dnsbl(session));
 	put(object, "attachments", explain_parts_json(session));
 	put(object, "signed", results_signed(session));
 	put(object, "virus", results_text(session, infected ? session->inspection.virus_name : NULL));

@@ -3,6 +3,7 @@
 
 #include "lib/pipeline/lists.h"
 #include "lib/pipeline/pipeline.h"
+#include "lib/pipeline/stage_dnsbl.h"
 #include "lib/pipeline/stage_list.h"
 #include "lib/pipeline/stages.h"
 
@@ -220,6 +221,9 @@ static const char *stage_text(struct session *session, const struct stage *stage
 	}
 	if (stage == &stage_lists) {
 		return lists_text(session);
+	}
+	if (stage == &stage_dnsbl) {
+		return dnsbl_summary(session);
 	}
 	if (session->message == NULL) {
 		return stage == &stage_authres ? "one field to add" : "no message";

@@ -10,6 +10,7 @@
 
 static const struct command commands[] = {
     {"config", cmd_config, "check, show or print a sample of the configuration"},
+    {"dnsbl", cmd_dnsbl, "test the lists in the DNS that are asked, or print the ready ones"},
     {"explain", cmd_explain, "say what the daemon would do with a message, and why"},
     {"find", cmd_find, "find messages in the history"},
     {"key", cmd_key, "make, publish, activate and retire the keys that sign"},

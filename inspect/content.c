@@ -5,6 +5,8 @@
 #include "inspect/export.h"
 #include "inspect/filetype.h"
 #include "inspect/mime.h"
+#include "inspect/mime_charset.h"
+#include "inspect/urls.h"
 #include "lib/base/clock.h"
 
 enum {
@@ -13,7 +15,9 @@ enum {
 	NAME_TOLD_MAX = 200,
 	RATIO_MAX = 250,          /* a message may unpack to so many times its size */
 	RATIO_FREE = 32 << 20,    /* and so many bytes besides */
-	REASON_TOLD_MAX = 400
+	REASON_TOLD_MAX = 400,
+	LINKS_MAX = 4 << 20, /* bytes of texts of a message that are searched for links */
+	PAGE_HEAD = 4096
 };
 
 struct content {
@@ -29,6 +33,8 @@ struct content {
 	bool scan_over; /* something was found */
 	const struct file_verdict *container; /* of the file whose members are visited */
 	struct mime_result mime;
+	struct urls urls;
+	size_t links; /* bytes searched */
 };
 
 const char *content_load(struct arena *arena)
@@ -139,6 +145,44 @@ static void scan_part(struct content *content, const struct part *part)
 	}
 }
 
+/* In UTF-8, as far as it says what it is in: what is ASCII stays, and hosts are that mostly. */
+static struct slice text_utf8(struct arena *scratch, const struct part *part, struct slice text)
+{
+	struct slice converted;
+	bool marked = text.len >= 2 && (memcmp(text.data, "\xff\xfe", 2) == 0 || memcmp(text.data, "\xfe\xff", 2) == 0);
+	struct slice charset = marked ? SLICE_LITERAL("utf-16") : part->charset;
+	bool ascii = slice_is_ascii(text) && memchr(text.data, '\0', text.len) == NULL;
+	bool shifted = slice_starts_nocase(charset, SLICE_LITERAL("utf-7")) ||
+	               slice_starts_nocase(charset, SLICE_LITERAL("iso-2022")) ||
+	               slice_starts_nocase(charset, SLICE_LITERAL("hz"));
+	if (charset.len > 0 && (!ascii || shifted) && mime_charset_convert(scratch, charset, text, &converted)) {
+		return converted;
+	}
+	return ascii ? text : mime_charset_guess(scratch, text);
+}
+
+/* What a mail program shows, or a browser opens: texts of all kinds, and pages. */
+static void find_links(struct content *content, const struct part *part, const struct file_verdict *verdict,
+                       struct arena *scratch)
+{
+	struct slice type = slice_from(part->type);
+	bool page = file_verdict_has(verdict, FILE_CLASS_HTML) || slice_starts_nocase(type, SLICE_LITERAL("text/html")) ||
+	            slice_starts_nocase(type, SLICE_LITERAL("application/xhtml"));
+	bool text = type.len == 0 || slice_starts_nocase(type, SLICE_LITERAL("text/"));
+	if ((content->tasks & INSPECT_URLS) == 0 || (!page && !text) || part->content.len == 0) {
+		return;
+	}
+	struct slice bytes = part->content;
+	if (bytes.len > LINKS_MAX - content->links) {
+		bytes.len = LINKS_MAX - content->links;
+		content->urls.cut = true;
+	}
+	content->links += bytes.len;
+	bytes = text_utf8(scratch, part, bytes);
+	size_t head = bytes.len < PAGE_HEAD ? bytes.len : PAGE_HEAD;
+	urls_find(&content->urls, bytes, page || slice_find((struct slice){bytes.data, head}, '<', 0) < head);
+}
+
 static void visit_member(void *context, const struct part *part);
 static void visit_entity(void *context, const struct part *part);
 
@@ -154,6 +198,9 @@ static void look(struct content *content, const struct part *part, struct arena 
 	struct file_verdict verdict;
 	file_verdict_init(&verdict, scratch);
 	filetype_examine(part, scratch, &verdict);
+	if (entity) {
+		find_links(content, part, &verdict, scratch);
+	}
 	int index = list_part(content, part, &verdict);
 	const struct file_verdict *outer = content->container;
 	content->container = &verdict;
@@ -237,6 +284,7 @@ void content_inspect(struct slice message, unsigned tasks, uint32_t deadline_ms,
 		content->scan_over = !clamav_scan_raw(&content->scan, message.data, message.len);
 	}
 	export_open(&content->export);
+	urls_init(&content->urls, arena);
 	mime_walk(message, NULL, &content->budget, visit_entity, content, &content->mime);
 	if ((tasks & INSPECT_VIRUS) != 0) {
 		clamav_close(&content->scan, reply_r);
@@ -244,6 +292,9 @@ void content_inspect(struct slice message, unsigned tasks, uint32_t deadline_ms,
 	reply_r->mime_ambiguous = mime_text(content, MIME_AMBIGUOUS);
 	reply_r->mime_defect = mime_text(content, MIME_DEFECT);
 	reply_r->mime_opaque = mime_text(content, MIME_OPAQUE);
+	reply_r->host_count = content->urls.count;
+	reply_r->hosts = content->urls.hosts;
+	reply_r->hosts_cut = content->urls.cut;
 	*files_fd_r = export_close(&content->export);
 	reply_r->exhausted = content->export.failed ? "no room for the files" : content->budget.exhausted;
 }

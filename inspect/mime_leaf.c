@@ -3,6 +3,7 @@
 #include "inspect/mime_charset.h"
 #include "inspect/mime_decode.h"
 #include "inspect/mime_header.h"
+#include "inspect/mime_param.h"
 #include "inspect/mime_text.h"
 #include "inspect/smime.h"
 #include "inspect/tnef.h"
@@ -322,6 +323,7 @@ static void deliver(struct walk *walk, const struct place *place, const struct m
 	struct part part = {.parent = place->parent,
 	                    .names = names->items,
 	                    .type = type,
+	                    .charset = place->charset,
 	                    .content = content,
 	                    .size = content.len,
 	                    .encrypted = place->encrypted || is_pgp(slice_from(type), content),
@@ -342,6 +344,16 @@ static void deliver(struct walk *walk, const struct place *place, const struct m
 	free((char *)signed_content.data);
 }
 
+static void deliver_typed(struct walk *walk, const struct entity *entity, const struct place *place, size_t index,
+                          const char *type, struct slice content)
+{
+	struct place typed = *place;
+	struct mime_texts charsets = {.count = 0};
+	mime_value_texts(walk_arena(walk, place->depth), entity->types[index], "charset", &charsets);
+	typed.charset = charsets.count == 0 ? (struct slice){"", 0} : charsets.items[0];
+	deliver(walk, &typed, &entity->names, type, content);
+}
+
 /* Each type that is declared for it, once. A multipart without parts is a file of that type only where nothing else is
  * declared and something is in it. */
 static void deliver_types(struct walk *walk, const struct entity *entity, const struct place *place,
@@ -354,7 +366,7 @@ static void deliver_types(struct walk *walk, const struct entity *entity, const 
 		struct slice word = entity->types[i]->word;
 		if (!type_is(word, "multipart")) {
 			other = true;
-			deliver(walk, place, &entity->names, word.len == 0 ? fallback : slice_dup(arena, word), content);
+			deliver_typed(walk, entity, place, i, word.len == 0 ? fallback : slice_dup(arena, word), content);
 		}
 	}
 	if (entity->type_count == 0) {

@@ -28,6 +28,7 @@ struct place {
 	unsigned depth;
 	uint64_t serial;       /* of the buffer that the bytes are in */
 	const char *outer_end; /* of the body around it, in the same buffer; NULL: none */
+	struct slice charset;  /* of the type that it is delivered as */
 	bool digest;           /* without a type it is a message (RFC 2046 5.1.5) */
 	bool encrypted;        /* inside multipart/encrypted */
 };

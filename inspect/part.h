@@ -13,6 +13,7 @@ struct part {
 	const char *const *names;     /* NULL-ended: every name under which a reader could show it, most usual first; UTF-8
 	                                 without control bytes, bounded; of a path the last component, then the whole */
 	const char *type;             /* declared media type in small letters, "application/pdf"; "" where none is */
+	struct slice charset;         /* declared beside it; empty where none is */
 	struct slice content;         /* decoded; empty when encrypted */
 	uint64_t size;                /* of it, as far as known, bytes: declared by an archive where it was not unpacked */
 	bool encrypted;               /* its content cannot be read without a password */

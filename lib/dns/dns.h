@@ -125,7 +125,8 @@ void lookups_expire(struct lookups *lookups, const char *problem);
 void lookups_mark(struct lookups *lookups);
 void lookups_reset(struct lookups *lookups);
 
-/* Every question with its answer (NULL while pending), in the order of asking, and the time it took. For explain. */
+/* Every question with its answer (NULL while pending), in the order of asking, and the time it took. Names may hold the
+ * key of a list (lib/dnsbl): they are not for people. */
 typedef void lookups_visitor(void *context, const char *name, enum dns_type type, const struct dns_answer *answer,
                              uint64_t took_ns);
 void lookups_each(struct lookups *lookups, lookups_visitor *visit, void *context);

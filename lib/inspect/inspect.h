@@ -23,8 +23,12 @@ enum inspect_task {
 	INSPECT_EXPORT = 1U << 3, /* and their contents, for a scanner elsewhere; not with INSPECT_VIRUS */
 	INSPECT_ARC = 1U << 4,
 	INSPECT_BODY = 1U << 5, /* the hash of the body, for a seal */
-	INSPECT_ALL = (1U << 6) - 1
+	INSPECT_URLS = 1U << 6, /* where its links lead; with INSPECT_FILES or by itself */
+	INSPECT_ALL = (1U << 7) - 1
 };
+
+/* Hosts of links: how many are told, and their bytes in all. */
+enum { INSPECT_HOSTS_MAX = 200, INSPECT_HOSTS_BYTES = 16384 };
 
 /* Parts beyond the first are only counted; what they are counts. */
 enum { INSPECT_PARTS_MAX = 200, INSPECT_NAMES_MAX = 4 };
@@ -104,6 +108,9 @@ struct inspect_reply {
 	const char *mime_defect;    /* how it is broken; NULL: not */
 	const char *mime_opaque;    /* what cannot be looked into; NULL: nothing */
 	const char *exhausted;      /* which bound ended the search for files; NULL: none */
+	size_t host_count;          /* INSPECT_URLS */
+	const char *const *hosts;   /* domains, canonical (mail/domain.h), or addresses; each once, in order of appearance */
+	bool hosts_cut;             /* there are more */
 	uint32_t dkim_us, virus_us, arc_us; /* time each took; virus: the search for files too; arc: the body's hash too */
 };
 

@@ -1,5 +1,7 @@
 #include "lib/inspect/wire_packet.h"
 
+enum { HOST_MAX = 253 };
+
 static void put_arc(struct wire_writer *writer, const struct arc_verdict *arc)
 {
 	wire_put_u32(writer, (uint32_t)arc->result);
@@ -139,6 +141,38 @@ static void get_files(struct wire_reader *reader, struct inspect_reply *reply_r)
 	reply_r->exhausted = wire_get_text_or_null(reader);
 }
 
+static void put_hosts(struct wire_writer *writer, const struct inspect_reply *reply)
+{
+	wire_put_u32(writer, (uint32_t)reply->host_count);
+	for (size_t i = 0; i < reply->host_count; i++) {
+		wire_put_text(writer, reply->hosts[i]);
+	}
+	wire_put_u32(writer, reply->hosts_cut);
+}
+
+/* They become names of questions to the DNS. */
+static bool is_host(const char *text)
+{
+	for (const char *c = text; *c != '\0'; c++) {
+		if (!ascii_is_digit(*c) && (*c < 'a' || *c > 'z') && strchr("-_.:", *c) == NULL) {
+			return false;
+		}
+	}
+	return *text != '\0' && strlen(text) <= HOST_MAX;
+}
+
+static void get_hosts(struct wire_reader *reader, struct inspect_reply *reply_r)
+{
+	reply_r->host_count = wire_get_upto(reader, INSPECT_HOSTS_MAX);
+	const char **hosts = arena_alloc(reader->arena, reply_r->host_count * sizeof *hosts);
+	for (size_t i = 0; i < reply_r->host_count; i++) {
+		hosts[i] = wire_get_text(reader);
+		reader->bad = reader->bad || !is_host(hosts[i]);
+	}
+	reply_r->hosts = hosts;
+	reply_r->hosts_cut = wire_get_upto(reader, 1) == 1;
+}
+
 size_t wire_put_reply(const struct inspect_reply *reply, char *packet_r)
 {
 	struct wire_writer writer = wire_writer_open(packet_r, WIRE_MAGIC_REPLY);
@@ -164,6 +198,7 @@ size_t wire_put_reply(const struct inspect_reply *reply, char *packet_r)
 	wire_put_text(&writer, reply->virus_ignored);
 	wire_put_database(&writer, &reply->database);
 	put_files(&writer, reply);
+	put_hosts(&writer, reply);
 	wire_put_u32(&writer, reply->dkim_us);
 	wire_put_u32(&writer, reply->virus_us);
 	wire_put_u32(&writer, reply->arc_us);
@@ -201,6 +236,7 @@ bool wire_get_reply(struct slice packet, struct arena *arena, struct inspect_rep
 	reply_r->virus_ignored = wire_get_text_or_null(&reader);
 	wire_get_database(&reader, &reply_r->database);
 	get_files(&reader, reply_r);
+	get_hosts(&reader, reply_r);
 	reply_r->dkim_us = wire_get_u32(&reader);
 	reply_r->virus_us = wire_get_u32(&reader);
 	reply_r->arc_us = wire_get_u32(&reader);

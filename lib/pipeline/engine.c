@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/pipeline/housekeeping.h"
+#include "lib/pipeline/stage_dnsbl.h"
 #include "lib/pipeline/stage_list.h"
 #include "lib/pipeline/stage_lists.h"
 #include "lib/pipeline/stage_sign.h"
@@ -27,6 +28,7 @@ struct engine {
 	struct store *store; /* NULL: none */
 	struct housekeeping *housekeeping; /* NULL: no store of the daemon's */
 	struct lists *lists;
+	struct dnsbl_health *dnsbl_health; /* NULL: explain */
 	pthread_mutex_t lock; /* guards config: held for a pointer and a count only */
 	struct config *config;
 };
@@ -173,6 +175,18 @@ static void engine_configure_lists(struct engine *engine, const struct config *c
 	lists_configure(engine->lists, &settings->allow, &settings->block);
 }
 
+static void engine_configure_dnsbl(struct engine *engine, struct config *config)
+{
+	const struct dnsbl_settings *dnsbl = config_settings(config, stages_section(&stage_dnsbl));
+	bool off = config_mode(config, stages_section(&stage_dnsbl)) == MODE_OFF;
+	dnsbl_health_configure(engine->dnsbl_health,
+	                       &(struct dnsbl_health_settings){.config = config,
+	                                                       .lists = &dnsbl->lists,
+	                                                       .interval_ns = off ? 0 : dnsbl->test_interval,
+	                                                       .retry_ns = dnsbl->test_retry,
+	                                                       .timeout_ns = dnsbl->timeout});
+}
+
 struct engine *engine_open(struct config *config, const struct engine_options *options, char **error_r)
 {
 	struct engine *engine = calloc(1, sizeof *engine);
@@ -204,6 +218,10 @@ struct engine *engine_open(struct config *config, const struct engine_options *o
 		keystore_create(engine_keys_dir(config), globals_user(config_settings(config, SECTION_GLOBALS), NULL));
 	engine->lists = lists_open(engine->store, engine->daemon);
 	engine_configure_lists(engine, config);
+	if (options->daemon) {
+		engine->dnsbl_health = dnsbl_health_create(engine->dns);
+		engine_configure_dnsbl(engine, config);
+	}
 	engine_log_start(engine, config);
 	engine->housekeeping = engine_records(engine) ? housekeeping_start(engine) : NULL;
 	return engine;
@@ -215,6 +233,7 @@ void engine_close(struct engine *engine)
 		return;
 	}
 	housekeeping_stop(engine->housekeeping);
+	dnsbl_health_destroy(engine->dnsbl_health);
 	keystore_destroy(engine->keystore);
 	lists_close(engine->lists);
 	keeper_close(engine->keeper);
@@ -300,6 +319,7 @@ void engine_publish(struct engine *engine, struct config *config)
 	pthread_mutex_unlock(&engine->lock);
 	engine_configure_keeper(engine, config);
 	engine_configure_lists(engine, config);
+	engine_configure_dnsbl(engine, config);
 	engine_log_counters(engine);
 	config_release(old);
 	config_release(before);
@@ -327,6 +347,11 @@ struct keeper *engine_keeper(struct engine *engine)
 struct poison *engine_poison(struct engine *engine)
 {
 	return engine->poison;
+}
+
+struct dnsbl_health *engine_dnsbl_health(struct engine *engine)
+{
+	return engine->dnsbl_health;
 }
 
 struct message_budget *engine_message_budget(struct engine *engine)

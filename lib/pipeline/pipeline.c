@@ -55,6 +55,7 @@ static size_t pipeline_pass(struct session *session, bool *progress_r)
 {
 	size_t left = 0;
 	*progress_r = false;
+	session->wake_at = 0; /* who still waits says so again */
 	for (size_t i = 0; i < stages_count; i++) {
 		uint32_t bit = UINT32_C(1) << i;
 		if ((session->stages_done & bit) != 0) {

@@ -178,7 +178,9 @@ static void transaction_reset(struct session *session)
 	session->finding_count = session->finding_capacity = session->common_count = 0;
 	session->edits = NULL;
 	session->edit_count = session->edit_capacity = 0;
-	session->wake_at = 0;
+	session->wake_at = session->helo_until = 0;
+	session->dnsbl = NULL;
+	session->dnsbl_allowed = false;
 	memset(session->stage_ns, 0, sizeof session->stage_ns);
 	session->verdict = (struct verdict){.action = VERDICT_ACCEPT};
 	session->elapsed_ns = 0;
@@ -394,6 +396,11 @@ bool session_found_before(const struct session *session, size_t index, enum acti
 		}
 	}
 	return false;
+}
+
+void session_wake(struct session *session, uint64_t at)
+{
+	session->wake_at = session->wake_at == 0 || at < session->wake_at ? at : session->wake_at;
 }
 
 static bool stage_may_edit(const struct session *session, const struct stage *stage)

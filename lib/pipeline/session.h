@@ -20,6 +20,8 @@
 #include "lib/pipeline/stage.h"
 #include "lib/policy/policy.h"
 
+struct dnsbl_check;
+
 /* A change of the header that is made at end of message, in this order. */
 enum edit_kind { EDIT_DELETE_HEADER, EDIT_INSERT_HEADER };
 struct edit {
@@ -114,8 +116,12 @@ struct session {
 	uint64_t stage_ns[SESSION_MAX_STAGES];  /* time in hooks of stages[i], by stage */
 	uint32_t stages_done;                   /* bit i: stages[i] is done in this phase */
 	uint64_t deadline;                      /* monotonic, of the verdict; set at session_end() */
-	uint64_t wake_at;                       /* monotonic: a pending stage wants to be called by then, which sets it to
-	                                           0 when it is done; 0: none does */
+	uint64_t wake_at;                       /* monotonic: a pending stage wants to be called by then: session_wake(); 0:
+	                                           none does */
+	uint64_t helo_until;                    /* monotonic: HELO's check alone is waited for until then; 0: not alone yet */
+	struct dnsbl_check *dnsbl_client;       /* what lists of clients are asked about the peer; of the connection */
+	struct dnsbl_check *dnsbl;              /* all other questions to lists; of the transaction */
+	bool dnsbl_allowed;                     /* a list of good clients names it, and lifts what others say */
 	struct verdict verdict;                 /* common verdict, after session_end(): the strictest of all recipients that
 	                                           were not refused at RCPT */
 	bool ended;                             /* session_end() has judged a message that is not recorded yet (record.h) */
@@ -174,6 +180,8 @@ bool session_found_before(const struct session *session, size_t index, enum acti
 /* Sets recipients[index].verdict to what the findings so far come to: of those whose code has all these traits (0: any).
  * before_data: as if each allow entry that may yet act did. */
 void session_judge_recipient(struct session *session, size_t index, unsigned traits, bool before_data);
+/* For a pending stage at PHASE_END: to be called again at that time (monotonic), answers or none. */
+void session_wake(struct session *session, uint64_t at);
 /* False: the header edit is not made, as the mode of the stage keeps it from acting. */
 bool session_edit(struct session *session, const struct stage *stage, enum edit_kind kind, const char *name,
                   const char *value, size_t index);

@@ -28,10 +28,9 @@ struct dkim_settings {
 	uint64_t clock_drift; /* nanoseconds */
 };
 
-#define ROW(name, type, fallback, min, max, help)                                                                      \
-	{                                                                                                                  \
-		#name, type, offsetof(struct dkim_settings, name), fallback, min, max, NULL, help, NULL                        \
-	}
+#define ROW(member, type_, fallback_, min_, max_, help_)                                                               \
+	{.name = #member, .type = type_, .offset = offsetof(struct dkim_settings, member), .fallback = fallback_,           \
+     .min = min_, .max = max_, .help = help_}
 
 static const struct option_row options[] = {
 	ROW(signatures_max, OPTION_UINT, "8", 1, DKIM_MAX_SIGNATURES, "signatures that are verified, from the top of the header"),

@@ -2,6 +2,7 @@
  * waits: for the worker, at most until content.deadline. DNS goes on meanwhile. */
 #include "lib/base/clock.h"
 #include "lib/pipeline/pipeline.h"
+#include "lib/pipeline/stage_dnsbl.h"
 #include "lib/pipeline/stage_list.h"
 #include "lib/pipeline/stages.h"
 #include "lib/policy/globals.h"
@@ -36,6 +37,9 @@ static unsigned inspect_tasks(const struct session *session)
 	}
 	if (pipeline_runs(session, &stage_mime) || pipeline_runs(session, &stage_attachment)) {
 		tasks |= INSPECT_FILES;
+	}
+	if (dnsbl_wants_links(session)) {
+		tasks |= INSPECT_URLS;
 	}
 	return tasks;
 }

@@ -183,9 +183,11 @@ static enum stage_progress spf_advance(struct session *session, const void *sett
 static void spf_hurry_helo(struct session *session)
 {
 	uint64_t now = clock_now();
-	if (session->wake_at == 0) {
-		session->wake_at = now + HELO_PATIENCE * CLOCK_NS_PER_MS;
-	} else if (session->wake_at <= now) {
+	if (session->helo_until == 0) {
+		session->helo_until = now + HELO_PATIENCE * CLOCK_NS_PER_MS;
+	}
+	session_wake(session, session->helo_until);
+	if (session->helo_until <= now) {
 		session->spf_helo.result = AUTH_TEMPERROR;
 		session->spf_helo.problem = "DNS did not answer in time";
 		session->spf_helo_known = true;
@@ -326,7 +328,6 @@ static enum stage_progress spf_end(struct session *session, const void *settings
 			return STAGE_PENDING;
 		}
 	}
-	session->wake_at = 0;
 	spf_find(session, settings);
 	if (session->spf_helo_checked) {
 		spf_find_helo(session, settings);

@@ -84,6 +84,11 @@ static void part_open(struct config *config, struct config_part *part, const str
 	}
 }
 
+const char *config_part_finish(struct config *config, struct config_part *part)
+{
+	return part->section->finish == NULL ? NULL : part->section->finish(part->settings, config->arena);
+}
+
 struct config *config_open(const struct section *const *sections, size_t count)
 {
 	struct arena *arena = arena_create(16384);

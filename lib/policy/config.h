@@ -47,6 +47,7 @@ struct config_scope config_scope(const struct config *config, const struct addre
 struct config_rule {
 	struct action action;
 	bool enforced; /* nothing lifts it */
+	bool given;    /* written by the operator, not the default of the code */
 };
 struct config_rule config_rule(const struct config *config, enum direction direction, const struct finding_code *code,
                                const struct config_scope *scope);

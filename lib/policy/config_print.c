@@ -19,6 +19,14 @@ static void print_text(const char *text, FILE *out)
 	fputc('"', out);
 }
 
+/* One that may hold a secret is shown without it, and does not read back then. */
+static void print_shown(const struct option_row *row, const char *text, FILE *out)
+{
+	struct arena *arena = arena_create(1024);
+	print_text(row->shown == NULL ? text : row->shown(arena, text), out);
+	arena_destroy(arena);
+}
+
 /* Numbers and words stand bare; what may hold anything is quoted. */
 static void print_value(const struct option_row *row, const char *const *texts, size_t count, FILE *out)
 {
@@ -45,7 +53,7 @@ static void print_value(const struct option_row *row, const char *const *texts, 
 	fputc('{', out);
 	for (size_t i = 0; i < count; i++) {
 		fputs(i == 0 ? "" : ", ", out);
-		print_text(texts[i], out);
+		print_shown(row, texts[i], out);
 	}
 	fputc('}', out);
 }
@@ -157,6 +165,13 @@ static void sample_section(const struct section *section, struct arena *arena, F
 	fprintf(out, "\n# %s\n", section->help);
 	if (!top) {
 		fprintf(out, "%s {\n", section->name);
+	}
+	struct slice rest = slice_from(section->example);
+	struct slice line;
+	while (rest.data != NULL && slice_split(&rest, '\n', &line)) {
+		if (line.len > 0) {
+			fprintf(out, "%s#   %.*s\n", indent, SLICE_ARGS(line));
+		}
 	}
 	if (section->codes != NULL) {
 		struct option_row mode = config_mode_row(section);

@@ -72,6 +72,9 @@ const struct config_block *config_blocks_close(struct config_blocks *blocks);
 /* A snapshot of all defaults, with one reference. */
 struct config *config_open(const struct section *const *sections, size_t count);
 
+/* Runs the section's finish: NULL, or what is wrong. */
+const char *config_part_finish(struct config *config, struct config_part *part);
+
 /* The row of the option `mode` that every stage has. */
 struct option_row config_mode_row(const struct section *section);
 

@@ -169,8 +169,12 @@ static void row_set(cfg_t *cfg, cfg_opt_t *option, const struct option_row *row,
 	texts[0] = arena_strdup(arena, text == NULL ? "" : text);
 	value->texts = texts;
 	value->count = 1;
+	const char *shown = row->shown == NULL ? texts[0] : row->shown(loading->errors.arena, texts[0]);
+	const char *problem = row->check == NULL ? NULL : row->check(loading->errors.arena, texts[0]);
 	if (!option_parse(row, arena, texts, 1, settings)) {
-		refuse_value(cfg, row->name, texts[0], option_expected_of(row, loading->errors.arena, texts[0]));
+		refuse_value(cfg, row->name, shown, option_expected_of(row, loading->errors.arena, texts[0]));
+	} else if (problem != NULL) {
+		error_add(cfg, arena_printf(loading->errors.arena, "%s: \"%s\": %s", full_name(cfg, row->name), shown, problem));
 	}
 }
 
@@ -210,6 +214,7 @@ static bool rule_read(cfg_t *cfg, const cfg_opt_t *option, const struct finding_
 		refuse_value(cfg, option->name, text, action_expected);
 		return false;
 	}
+	rule_r->given = true;
 	rule_r->enforced = rule_r->enforced || (code->traits & FINDING_ENFORCED) != 0;
 	return true;
 }
@@ -476,6 +481,18 @@ static void set_lists(cfg_t *cfg, struct config_part *part)
 	}
 }
 
+/* Told with the line where the block ended. */
+static void finish_parts(cfg_t *cfg, struct config *config)
+{
+	for (size_t i = 0; i < config->count; i++) {
+		const char *problem = config_part_finish(config, &config->parts[i]);
+		if (problem != NULL) {
+			cfg->line = config->parts[i].line;
+			error_add(cfg, arena_printf(loading->errors.arena, "%s.%s", config->parts[i].section->name, problem));
+		}
+	}
+}
+
 static bool config_parse(struct config *config, const char *path, char *bytes, size_t size)
 {
 	size_t line;
@@ -508,6 +525,9 @@ static bool config_parse(struct config *config, const char *path, char *bytes, s
 			                            twice->title));
 		}
 	}
+	if (good && loading->errors.len == 0) {
+		finish_parts(cfg, config);
+	}
 	cfg_free(cfg);
 	return loading->errors.len == 0;
 }
@@ -516,6 +536,9 @@ struct config *config_load(const char *path, const struct section *const *sectio
 {
 	struct config *config = config_open(sections, count);
 	if (path == NULL) {
+		for (size_t i = 0; i < count; i++) {
+			config_part_finish(config, &config->parts[i]);
+		}
 		return config;
 	}
 	struct arena *arena = arena_create(4096);

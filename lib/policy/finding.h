@@ -53,6 +53,7 @@ struct finding {
 	int recipient;       /* index, or FINDING_ALL_RECIPIENTS */
 	enum policy_level level; /* whose rule stated it; POLICY_GLOBAL for facts. An allow entry of a lower level does not lift it */
 	bool enforced;           /* like the trait, for this one */
+	const struct action *own; /* what its stage's options say to do where policy does not name the code; NULL: nothing */
 	bool lifted;             /* an allow entry, or a release, keeps it from acting; for one recipient at least. By policy_judge() */
 	struct action action;    /* what policy would do by configuration; by policy_judge() */
 	enum action_kind effective; /* the strictest that it came to for a recipient, under the stage's mode; by policy_judge() */

@@ -3,6 +3,7 @@
 #ifndef MAILREEVE_POLICY_OPTION_H
 #define MAILREEVE_POLICY_OPTION_H
 
+#include "lib/base/arena.h"
 #include "lib/base/ip.h"
 #include "lib/policy/finding.h"
 #include "lib/policy/list_entry.h"
@@ -59,6 +60,10 @@ struct option_row {
 	const struct option_word *words; /* OPTION_WORD */
 	const char *help;                /* one line */
 	option_parser *parse;            /* OPTION_RULES */
+	/* OPTION_STRINGS: NULL, or what is wrong with an element, in arena. */
+	const char *(*check)(struct arena *arena, const char *text);
+	/* What people may see of a text that may hold a secret. */
+	const char *(*shown)(struct arena *arena, const char *text);
 };
 
 /* A named block of options: `name { ... }`, or the top level of the file for "". */
@@ -73,6 +78,10 @@ struct section {
 	enum stage_mode mode;
 	bool needed; /* `mode` cannot be off: other stages wait for this one */
 	char *(*shown)(const char *text); /* how `config show` prints its texts, without passwords; free(). NULL: as they are */
+	/* Makes in settings what hangs on several options, once they are read. NULL, or what is wrong, in arena, which lives
+	 * as long as settings. */
+	const char *(*finish)(void *settings, struct arena *arena);
+	const char *example; /* lines for the sample, ended by "\n" each; NULL: none */
 };
 
 #endif

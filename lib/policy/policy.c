@@ -60,6 +60,17 @@ static void policy_reply(const char *support_id, struct arena *arena, struct ver
 	verdict->text = arena_printf(arena, "%s (support id %s)", text, support_id);
 }
 
+/* Where the operator has not named the code, the finding's own action goes before the code's default. */
+static struct config_rule policy_rule(const struct policy_context *context, const struct finding *finding,
+                                      const struct config_scope *scope)
+{
+	struct config_rule rule = config_rule(context->config, context->direction, finding->code, scope);
+	if (!rule.given && finding->own != NULL) {
+		rule.action = *finding->own;
+	}
+	return rule;
+}
+
 void policy_begin(const struct policy_context *context, struct finding *finding)
 {
 	finding->action = config_action(context->config, context->direction, finding->code);
@@ -77,9 +88,9 @@ static bool policy_concerns(const struct finding *finding, const struct policy_r
 static enum action_kind policy_weigh(const struct policy_context *context, struct finding *finding,
                                      const struct policy_recipient *recipient, double *score_r)
 {
-	struct config_rule rule =
-	    config_rule(context->config, context->direction, finding->code,
-	                context->direction == DIRECTION_INBOUND && !finding->enforced ? &recipient->scope : NULL);
+	const struct config_scope *scope =
+		context->direction == DIRECTION_INBOUND && !finding->enforced ? &recipient->scope : NULL;
+	struct config_rule rule = policy_rule(context, finding, scope);
 	enum action_kind kind = policy_under_mode(context->config, finding->code, rule.action.kind);
 	bool enforced = rule.enforced || finding->enforced;
 	*score_r = rule.action.score;

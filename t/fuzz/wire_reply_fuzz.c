@@ -36,6 +36,10 @@ static void check_reply(const struct inspect_reply *reply, struct arena *arena)
 			check_text(set->results[k].domain);
 		}
 	}
+	require(reply->host_count <= INSPECT_HOSTS_MAX);
+	for (size_t i = 0; i < reply->host_count; i++) {
+		require(*reply->hosts[i] != '\0' && strspn(reply->hosts[i], "abcdefghijklmnopqrstuvwxyz0123456789-_.:") == strlen(reply->hosts[i]));
+	}
 	size_t n = wire_put_reply(reply, packet);
 	require(n > 0 && wire_get_reply((struct slice){packet, n}, arena, &again));
 	require(again.signature_count == reply->signature_count && again.virus == reply->virus);

@@ -31,7 +31,7 @@ static const struct finding_code lists_codes[] = {
 	{"lists.other", {ACTION_IGNORE, 0}, 0, "7.1", "other", "which the configuration enforces"},
 	{.code = NULL},
 };
-static const struct section lists_section = {"lists", "Lists.", NULL, 0, lists_codes, MODE_ENFORCE, false, NULL};
+static const struct section lists_section = {"lists", "Lists.", NULL, 0, lists_codes, MODE_ENFORCE, false, NULL, NULL, NULL, NULL};
 static const struct section *const sections[] = {&test_top_section, &test_spf_section, &test_virus_section,
                                                  &lists_section};
 enum { SECTIONS = sizeof sections / sizeof *sections };
@@ -180,11 +180,39 @@ static void test_recipients(const struct config *config, struct arena *arena)
 	is_int(verdict.action, VERDICT_ACCEPT, "blocks are for inbound mail");
 }
 
+/* A finding's own action goes before its code's default, and behind whatever the operator says of the code. */
+static void test_own(struct arena *arena)
+{
+	static const struct action score = {ACTION_SCORE, 2.5}, reject = {ACTION_REJECT, 0};
+	static const struct scores scores = {.tag = 5};
+	struct config *config = load("policy { lists.other = tag }\nrecipient \"bob@example.org\" { lists.block = quarantine }\n");
+	struct policy_context context = {config, DIRECTION_INBOUND, &scores, "SUPPORT", arena};
+	struct finding room[2] = {finding_for(BLOCK), finding_for(OTHER)};
+	struct finding *findings[2] = {&room[0], &room[1]};
+	struct policy_recipient any = {.index = FINDING_ALL_RECIPIENTS}, bob = any;
+	struct address address;
+	struct verdict verdict;
+	address_parse_path(arena, "bob@example.org", &address);
+	bob.scope = config_scope(config, &address, "+");
+	room[0].recipient = room[1].recipient = FINDING_ALL_RECIPIENTS;
+	room[0].own = &score;
+	room[1].own = &reject;
+	begin(&context, findings, 2);
+	policy_judge(&context, findings, 1, &any, 0, &verdict);
+	ok(verdict.action == VERDICT_ACCEPT && verdict.score == 2.5, "its own points, not the code's reject");
+	policy_judge(&context, findings, 2, &any, 0, &verdict);
+	ok(verdict.action == VERDICT_TAG && verdict.reason == &room[1], "policy { } names the other's code: its own action is nothing");
+	policy_judge(&context, findings, 1, &bob, 0, &verdict);
+	ok(verdict.action == VERDICT_QUARANTINE && verdict.score == 0, "so does a recipient's block");
+	config_release(config);
+}
+
 int main(void)
 {
 	struct config *config = load(file);
 	struct arena *arena = arena_create(4096);
 	test_recipients(config, arena);
+	test_own(arena);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		judge(config, arena, &cases[i]);
 	}

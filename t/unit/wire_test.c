@@ -38,6 +38,7 @@ static struct inspect_reply reply_sample(void)
 	};
 	static const struct arc_result results[] = {{ARC_METHOD_DMARC, AUTH_PASS, "a.example"},
 	                                            {ARC_METHOD_DKIM, AUTH_TEMPERROR, "b.example"}};
+	static const char *const hosts[] = {"spam.example", "192.0.2.1", "2001:db8::1"};
 	static const struct arc_set sets[] = {
 	    {.instance = 1, .domain = "one.example", .selector = "s1", .has_cv = true, .cv = ARC_CV_NONE},
 	    {2, "two.example", "s2", true, ARC_CV_PASS, 2, results}};
@@ -50,6 +51,9 @@ static struct inspect_reply reply_sample(void)
 	                              .virus = INSPECT_VIRUS_FOUND,
 	                              .virus_name = "Eicar",
 	                              .virus_ignored = "Other",
+	                              .host_count = 3,
+	                              .hosts = hosts,
+	                              .hosts_cut = true,
 	                              .database = {7, true, 27000, 1700000000},
 	                              .dkim_us = 11,
 	                              .virus_us = 12};
@@ -83,6 +87,9 @@ static void test_reply(void)
 	is_text(set->domain, "two.example", "who sealed");
 	ok(set->results[1].method == ARC_METHOD_DKIM && set->results[1].result == AUTH_TEMPERROR, "what he saw");
 	is_text(set->results[1].domain, "b.example", "of whom");
+	ok(out.host_count == 3 && out.hosts_cut, "the hosts of links");
+	is_text(out.hosts[0], "spam.example", "the first");
+	is_text(out.hosts[2], "2001:db8::1", "the last");
 	ok(out.body_hashed && out.body_digest[0] == 1 && out.body_digest[31] == 32, "the hash of the body");
 	for (size_t i = 0; i < n; i++) {
 		if (get_reply(packet, i, &out)) {
@@ -118,6 +125,22 @@ static void test_hostile_reply(void)
 	reply = reply_sample();
 	reply.virus_problem = "x";
 	refused(reply, "found, but a problem");
+	static const char *const bad[] = {"Spam.example", "a b.example", "a/b", "", "x*"};
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		const char *host = bad[i];
+		reply = reply_sample();
+		reply.hosts = &host;
+		reply.host_count = 1;
+		refused(reply, arena_printf(arena, "a host \"%s\"", bad[i]));
+	}
+	const char *many[INSPECT_HOSTS_MAX + 1];
+	for (size_t i = 0; i <= INSPECT_HOSTS_MAX; i++) {
+		many[i] = "a.example";
+	}
+	reply = reply_sample();
+	reply.hosts = many;
+	reply.host_count = INSPECT_HOSTS_MAX + 1;
+	refused(reply, "one host too many");
 	reply = reply_sample();
 	reply.virus = (enum inspect_virus_status)99;
 	refused(reply, "no such status");

@@ -5,8 +5,10 @@ package Mailreeve::Dns;
 use v5.36;
 use Mailreeve::Process qw(work_dir free_port spawn stop wait_until answers write_file read_file);
 
-# zone: lines of a master file with absolute names. Returns { port, forwarder }.
-sub start ($class, $zone) {
+# zone: lines of a master file with absolute names. negative_ttl: seconds that a name is remembered not to be there.
+# Returns { port, forwarder }.
+sub start ($class, $zone, %arg) {
+    my $minimum = $arg{negative_ttl} // 300;
     my $dir = work_dir() . '/nsd';
     mkdir $dir;
     my $self = bless { dir => $dir, port => free_port() }, $class;
@@ -14,7 +16,7 @@ sub start ($class, $zone) {
     write_file("$dir/root.zone", <<"END" . $zone);
 \$ORIGIN .
 \$TTL 300
-. IN SOA ns.root. admin.root. 1 3600 900 604800 300
+. IN SOA ns.root. admin.root. 1 3600 900 604800 $minimum
 . IN NS ns.root.
 ns.root. IN A 127.0.0.1
 END
