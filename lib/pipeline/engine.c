@@ -7,6 +7,7 @@
 #include "lib/pipeline/stage_sign.h"
 #include "lib/pipeline/stage_virus.h"
 #include "lib/pipeline/stages.h"
+#include "lib/pipeline/upkeep.h"
 #include "lib/policy/globals.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@ struct engine {
 	struct keystore *keystore;
 	struct store *store; /* NULL: none */
 	struct housekeeping *housekeeping; /* NULL: no store of the daemon's */
+	struct upkeep *upkeep; /* likewise */
 	pthread_mutex_t lock; /* guards config: held for a pointer and a count only */
 	struct config *config;
 };
@@ -196,6 +198,7 @@ struct engine *engine_open(struct config *config, const struct engine_options *o
 		keystore_create(engine_keys_dir(config), globals_user(config_settings(config, SECTION_GLOBALS), NULL));
 	engine_log_start(engine, config);
 	engine->housekeeping = engine_records(engine) ? housekeeping_start(engine) : NULL;
+	engine->upkeep = engine->daemon && engine->store != NULL ? upkeep_start(engine) : NULL;
 	return engine;
 }
 
@@ -205,6 +208,7 @@ void engine_close(struct engine *engine)
 		return;
 	}
 	housekeeping_stop(engine->housekeeping);
+	upkeep_stop(engine->upkeep);
 	keystore_destroy(engine->keystore);
 	keeper_close(engine->keeper);
 	dns_close(engine->dns);
@@ -302,6 +306,11 @@ struct config *engine_config(struct engine *engine)
 	return config;
 }
 
+bool engine_is_daemon(const struct engine *engine)
+{
+	return engine->daemon;
+}
+
 struct dns *engine_dns(struct engine *engine)
 {
 	return engine->dns;
@@ -336,6 +345,8 @@ void engine_stop_store(struct engine *engine)
 {
 	housekeeping_stop(engine->housekeeping);
 	engine->housekeeping = NULL;
+	upkeep_stop(engine->upkeep);
+	engine->upkeep = NULL;
 	if (engine->store != NULL) {
 		store_stop(engine->store);
 	}

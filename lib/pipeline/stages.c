@@ -10,7 +10,7 @@
 #include "lib/store/store.h"
 
 const struct stage *const stages[] = {
-	&stage_message, &stage_spf,  &stage_dkim,       &stage_arc,   &stage_inspect, &stage_dmarc,
+	&stage_message, &stage_quarantine, &stage_spf,  &stage_dkim,       &stage_arc,   &stage_inspect, &stage_dmarc,
 	&stage_mime,    &stage_attachment, &stage_virus, &stage_authres, &stage_sign,
 };
 
@@ -38,6 +38,7 @@ static const struct section *const sections[] = {
 	[SECTION_HEADERS] = &tagging_section,
 	[SECTION_DMARC_REPORTS] = &dmarc_reports_section,
 	&stage_message.section,
+	&stage_quarantine.section,
 	&stage_spf.section,
 	&stage_dkim.section,
 	&stage_arc.section,

@@ -100,6 +100,12 @@ sub held ($self) {
     return map { /"queue_name": "hold"/ && /"queue_id": "(\w+)"/ ? $1 : () } split /\n/, $queue;
 }
 
+# Messages that are neither delivered nor held.
+sub queued ($self) {
+    my $queue = run_ok('postqueue', '-c', "$self->{dir}/etc", '-j');
+    return scalar grep { /"queue_name"/ && !/"queue_name": "hold"/ } split /\n/, $queue;
+}
+
 sub release ($self, $id) {
     run_ok('postsuper', '-c', "$self->{dir}/etc", '-H', $id);
     run_ok('postqueue', '-c', "$self->{dir}/etc", '-i', $id);
