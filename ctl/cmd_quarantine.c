@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 2, LIMIT_MAX = 1000000, FIND_MAX = 100000 };
+enum { EXIT_USAGE = 2, LIMIT_MAX = 1000000, FIND_MAX = 100000, PATIENCE = 60 };
 
 static const char usage[] =
     "usage: mailreeve quarantine list [--rcpt ADDRESS|@DOMAIN] [--from ADDRESS] [--state STATE|all]\n"
@@ -242,18 +242,19 @@ static bool become_daemon_user(const struct quarantine_command *command)
 
 static bool open_store(struct quarantine_command *command, bool writes)
 {
-	const struct store_options *options = config_settings(command->config, SECTION_STORE);
+	struct store_options options = *(const struct store_options *)config_settings(command->config, SECTION_STORE);
 	char *error = NULL;
-	if (options->location[0] == '\0') {
+	options.timeout = PATIENCE * CLOCK_NS_PER_S; /* nobody waits for us with a message */
+	if (options.location[0] == '\0') {
 		return quarantine_refuse("there is no store: store.location is empty");
 	}
 	if (!become_daemon_user(command)) {
 		return false;
 	}
-	if (!store_exists(options)) {
+	if (!store_exists(&options)) {
 		return quarantine_refuse("there is no store yet: the daemon makes it at its start");
 	}
-	command->store = store_open(options, writes ? 0 : STORE_READ_ONLY, &error);
+	command->store = store_open(&options, writes ? 0 : STORE_READ_ONLY, &error);
 	if (command->store == NULL) {
 		quarantine_refuse("%s", error);
 		free(error);

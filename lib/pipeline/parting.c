@@ -4,6 +4,7 @@
 #include "lib/pipeline/stage_list.h"
 #include "lib/pipeline/stage_quarantine.h"
 #include "lib/pipeline/stages.h"
+#include "lib/policy/globals.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -187,29 +188,43 @@ static size_t copies_of(struct session *session, struct quarantine_copy *copies_
 	return n;
 }
 
-static enum quarantine_result store_copies(struct session *session, const struct quarantine_copy *copies, size_t count)
+static enum quarantine_result put_copies(struct session *session, struct store *store,
+                                         const struct quarantine_copy *copies, size_t count)
 {
-	struct store *store = engine_store(session->engine);
 	struct quarantine_limits limits = quarantine_limits_of(settings_of(session));
 	struct quarantine_message message;
 	size_t size = (size_t)message_size(session->message);
-	if (store == NULL || session->message_status != MESSAGE_OK) {
-		return QUARANTINE_DOWN;
-	}
 	void *bytes = size == 0 ? NULL : mmap(NULL, size, PROT_READ, MAP_PRIVATE, message_fd(session->message), 0);
 	if (bytes == MAP_FAILED) {
 		return QUARANTINE_DOWN;
 	}
 	message_of(session, &message);
 	enum quarantine_result result =
-	    quarantine_put(store, &limits, &message, copies, count, (struct slice){bytes, size}, session->quarantine_id);
+		quarantine_put(store, &limits, &message, copies, count, (struct slice){bytes, size}, session->quarantine_id);
 	if (bytes != NULL) {
 		munmap(bytes, size);
 	}
 	return result;
 }
 
-/* False: the plan does not hold. */
+/* What the store holds of it meanwhile, packed, counts as memory of messages. */
+static enum quarantine_result store_copies(struct session *session, const struct quarantine_copy *copies, size_t count)
+{
+	struct store *store = engine_store(session->engine);
+	struct message_budget *budget = engine_message_budget(session->engine);
+	uint64_t memory = 2 * message_size(session->message);
+	enum quarantine_result result = QUARANTINE_DOWN;
+	if (store == NULL || session->message_status != MESSAGE_OK) {
+		return QUARANTINE_DOWN;
+	}
+	if (atomic_fetch_add(&budget->used, memory) + memory <= session_globals(session)->memory_total) {
+		result = put_copies(session, store, copies, count);
+	}
+	atomic_fetch_sub(&budget->used, memory);
+	return result;
+}
+
+/* Where it cannot be done, the plan is made anew. */
 static void parting_store(struct session *session)
 {
 	struct quarantine_copy *copies = arena_alloc(session->arena, (session->recipient_count + 1) * sizeof *copies);

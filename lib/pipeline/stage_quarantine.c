@@ -64,7 +64,7 @@ static const struct option_row options[] = {
      .words = methods,
      .help = "hold: where all recipients agree the MTA holds the message in its queue; store: it is stored"},
     ROW(keep, OPTION_DURATION, "30d", 3600 * CLOCK_NS_PER_S, 3650 * DAY, "what is stored expires after that time"),
-    ROW(message_max, OPTION_SIZE, "64M", 64 << 10, GIB,
+    ROW(message_max, OPTION_SIZE, "32M", 64 << 10, GIB,
         "a larger message is not stored: the strictest verdict holds for all its recipients"),
     ROW(total_max, OPTION_SIZE, "10G", MIB, 1024 * 1024 * GIB,
         "of all stored messages, compressed; beyond it mail that is to be stored is put off"),
