@@ -5,6 +5,7 @@ use v5.36;
 use Test::More;
 BEGIN { plan skip_all => 'needs root for a private Postfix' if $> != 0 }
 use JSON::PP qw(decode_json);
+use IO::Socket::INET;
 use POSIX ();
 use MIME::Base64 qw(encode_base64);
 use Time::HiRes qw(sleep time);
@@ -98,6 +99,59 @@ sub relay ($text, $to = 'quarantine@dst.example') {
     my $caught = Mailreeve::Smtp->wait_for_message($self->{sink}, "Subject: $id")->[1];
     like($caught, qr/\AX-Mailreeve-Release: 1 $row->{id} [0-9a-f]{32} \d+ once [0-9a-f]{64}\r\n/, 'the token stands on top');
     like(relay($caught), qr/^550 5\.7\.1 .*released from the quarantine before/, 'the copy is released: its token is worth nothing');
+}
+
+# ---- a token on its way ----
+
+# A relay that takes a message whole and says nothing: ( port, a sub that gives the message ).
+sub silent_relay () {
+    my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die $!;
+    my $file = work_dir() . '/caught';
+    my $pid = fork;
+    if ($pid == 0) {
+        my $client = $listener->accept;
+        my ($data, $in_data) = ('', 0);
+        print {$client} "220 x\r\n";
+        while (my $line = <$client>) {
+            last if $in_data && $line eq ".\r\n";
+            $data .= $line =~ s/^\.//r if $in_data;
+            print {$client} $line =~ /^EHLO/ ? "250-x\r\n250 8BITMIME\r\n" : $line =~ /^DATA/ ? "354 x\r\n" : "250 x\r\n" if !$in_data;
+            $in_data ||= $line =~ /^DATA/;
+        }
+        write_file($file, $data);
+        POSIX::_exit(0);
+    }
+    return ($listener->sockport, sub { waitpid $pid, 0; read_file($file) });
+}
+
+{
+    my $id = quarantined('on its way');
+    my ($row) = rows($id);
+    my ($port, $caught) = silent_relay();
+    $self->{relay} = "smtp:127.0.0.1:$port";
+    $self->configure('method = store');
+    my ($status, $said) = $self->ctl('release', $row->{id});
+    isnt($status, 0, 'a relay that does not answer');
+    like($said, qr/it is not known whether the relay has it/, 'leaves it open');
+    is((rows($id))[0]{state}, 'releasing', 'so that nobody else releases it');
+    delete $self->{relay};
+    $self->configure('method = store');
+    my $message = $caught->();
+    my $bring = sub ($text, @to) {
+        return Mailreeve::Smtp->send_message($self->{mta}{port}, local => '127.0.0.9', from => 'a@hard.example', to => [ map { "$_\@dst.example" } @to ],
+            message => $text, helo => 'client.example');
+    };
+    like($bring->($message, 'reject'), qr/^550 5\.7\.23 /, 'its token is nothing to another recipient');
+    like($bring->($message =~ s/on its way/on my way/r, 'tempfail'), qr/^451 /, 'nor with another message');
+    like($bring->($message =~ s/ once / forced /r, 'tempfail'), qr/^451 /, 'nor by force');
+    like($bring->($message, 'quarantine', 'tempfail'), qr/^451 /, 'nor for two');
+    is_deeply([ $self->delivered($id) ], [], 'nobody has got it');
+    my @replies = map { $bring->($message, 'quarantine') } 1, 2;
+    like($replies[0], qr/^250 /, 'it is good for what it is for');
+    like($replies[1], qr/^550 5\.7\.1 .*released from the quarantine before/, 'once');
+    Mailreeve::Smtp->wait_for_message($self->{sink}, "Subject: $id");
+    $self->settled;
+    is_deeply([ $self->delivered($id) ], ['quarantine@dst.example'], 'it is delivered once');
 }
 
 # ---- what a release does not lift ----
