@@ -29,11 +29,12 @@ static const char usage[] =
     "       mailreeve quarantine delete ID... [--rcpt ADDRESS]\n"
     "       mailreeve quarantine expire\n"
     "       mailreeve quarantine stats [--json]\n"
+    "       mailreeve quarantine list|release|delete --mta [QUEUEID...]\n"
     "ID: that of a message or, with /N, of the copy of one recipient; a support id or queue id does too.\n"
     "STATE: held (unless said otherwise), releasing, released, deleted, expired. TIME: 2026-11-24, 2026-11-24T12:00,\n"
     "seconds since 1970, or 36h and 7d for so long ago. --force: release in spite of enforced findings, such as "
     "viruses.\n"
-    "All take --config FILE. What the MTA holds (quarantine.method = hold) is the MTA's: see mailreeve(1).\n";
+    "All take --config FILE. --mta: of what the MTA of this host holds (quarantine.method = hold).\n";
 
 enum {
 	OPT_CONFIG = 256,
@@ -45,7 +46,8 @@ enum {
 	OPT_LIMIT,
 	OPT_JSON,
 	OPT_RAW,
-	OPT_FORCE
+	OPT_FORCE,
+	OPT_MTA
 };
 
 static const struct option long_options[] = {
@@ -59,6 +61,7 @@ static const struct option long_options[] = {
     {"json", no_argument, NULL, OPT_JSON},
     {"raw", no_argument, NULL, OPT_RAW},
     {"force", no_argument, NULL, OPT_FORCE},
+    {"mta", no_argument, NULL, OPT_MTA},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -208,6 +211,8 @@ static bool take_option(struct quarantine_command *command, int option, const ch
 		return command->raw = true;
 	case OPT_FORCE:
 		return command->force = true;
+	case OPT_MTA:
+		return command->mta = true;
 	default:
 		fputs(usage, stderr);
 		return false;
@@ -357,6 +362,18 @@ bool quarantine_find_word(struct quarantine_command *command, const char *word, 
 
 /* ---- the command ---- */
 
+static int run_mta(struct quarantine_command *command, const char *name)
+{
+	bool list = strcmp(name, "list") == 0;
+	bool release = strcmp(name, "release") == 0;
+	if ((!list && !release && strcmp(name, "delete") != 0) || (!list && command->word_count == 0)) {
+		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+	bool good = list ? quarantine_mta_list(command) : quarantine_mta_change(command, release);
+	return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static int run(struct quarantine_command *command, const char *name)
 {
 	for (size_t i = 0; i < sizeof subcommands / sizeof *subcommands; i++) {
@@ -401,7 +418,7 @@ int cmd_quarantine(int argc, char **argv)
 		command.word_count = argc - optind - 1;
 		log_set_level(LOG_LEVEL_ERROR);
 		signal(SIGPIPE, SIG_IGN);
-		status = run(&command, argv[optind]);
+		status = command.mta ? run_mta(&command, argv[optind]) : run(&command, argv[optind]);
 	}
 	arena_destroy(command.arena);
 	return status;

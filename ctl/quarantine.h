@@ -11,7 +11,7 @@
 struct quarantine_command {
 	const char *config_path;
 	struct quarantine_filter filter; /* list; of the others owner and state */
-	bool json, raw, force;
+	bool json, raw, force, mta;
 	char **words; /* behind the subcommand */
 	int word_count;
 	uint64_t now;
@@ -55,5 +55,9 @@ bool quarantine_do_release(struct quarantine_command *command);
 bool quarantine_do_release_and_allow(struct quarantine_command *command);
 bool quarantine_do_delete(struct quarantine_command *command);
 bool quarantine_do_expire(struct quarantine_command *command);
+
+/* --mta: of what the MTA holds; words are queue ids. Nothing of ours is open. */
+bool quarantine_mta_list(struct quarantine_command *command);
+bool quarantine_mta_change(struct quarantine_command *command, bool release); /* else delete */
 
 #endif

@@ -81,6 +81,12 @@ sub ctl ($self, @words) {
     return ($? >> 8, $text);
 }
 
+# The same with --mta, as its administrator calls it.
+sub mta_ctl ($self, @words) {
+    local %ENV = (%ENV, $self->{mta}->environment);
+    return $self->ctl(@words, '--mta');
+}
+
 # What the quarantine has of a message, by recipient: { rcpt => row }.
 sub stored ($self, $id, @more) {
     my ($status, $text) = $self->ctl('list', '--json', '--state', 'all', @more);

@@ -162,7 +162,14 @@ sub hold ($self) {
     my @held;
     wait_until('it to be held', sub { @held = $self->{mta}->held });
     is_deeply($self->states($id), { 'reject@dst.example' => 'held' }, 'the rejected copy is stored');
-    $self->{mta}->release($held[0]);
+    my ($status, $text) = $self->mta_ctl('list');
+    like($text, qr/\b$held[0]\b.*quarantine\@dst\.example/s, "the MTA's is listed") or diag $status;
+    ($status, $text) = $self->mta_ctl('release', 'ALL');
+    isnt($status, 0, 'ALL is no queue id');
+    ($status, $text) = $self->mta_ctl('release', $held[0]);
+    is($status, 0, 'and released') or diag $text;
+    is_deeply([ $self->{mta}->held ], [], 'so that nothing is held');
+    $self->{mta}->flush($held[0]);
     Mailreeve::Smtp->wait_for_message($self->{sink}, "Subject: $id");
     $self->settled;
     is_deeply([ $self->delivered($id) ], to('quarantine'), "the MTA's is released without it");

@@ -92,11 +92,22 @@ END
 # Quarantined messages keep their control file under another first letter.
 sub held ($self) { return map { m{/hf([^/]+)\z} ? $1 : () } glob "$self->{dir}/q/hf*" }
 
+# What makes `sendmail` this instance.
+sub environment ($self) {
+    mkdir "$self->{dir}/bin";
+    write_file("$self->{dir}/bin/sendmail", "#!/bin/sh\nPATH=/usr/sbin:/usr/bin:/sbin:/bin exec " . join(' ', map { s/'/'\\''/gr =~ s/(.*)/'$1'/sr } $self->command) . " \"\$@\"\n", 0755);
+    return (PATH => "$self->{dir}/bin");
+}
+
 # Messages that are neither delivered nor held.
 sub queued ($self) { return scalar(my @files = glob "$self->{dir}/q/[qtx]f*") }
 
 sub release ($self, $id) {
     run_ok($self->command('-Q', '-qQ', "-qI$id"));
+    return $self->flush($id);
+}
+
+sub flush ($self, $id) {
     run_ok($self->command("-qI$id"));
     return;
 }
