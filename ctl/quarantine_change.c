@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { ADDRESS_MAX = 320, REPLY_MAX = 300 };
@@ -151,6 +152,7 @@ static bool for_each_held(struct quarantine_command *command,
 
 static bool release_one(struct quarantine_command *command, const struct quarantine_found *found)
 {
+	command->now = (uint64_t)time(NULL); /* the ones before may have taken long */
 	struct submit_relay relay;
 	const char *expected;
 	if (!submit_relay_parse(command->arena, command->settings->relay, &relay, &expected)) {

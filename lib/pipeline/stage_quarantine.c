@@ -15,7 +15,7 @@
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 
-enum { TOKEN_INVALID, UNAVAILABLE, FULL, SPENT };
+enum { TOKEN_INVALID, TOKEN_OUTBOUND, UNAVAILABLE, FULL, SPENT };
 
 static const struct finding_code codes[] = {
     [TOKEN_INVALID] = {"quarantine.token_invalid",
@@ -24,6 +24,12 @@ static const struct finding_code codes[] = {
                        "7.1",
                        "The message claims to be released from the quarantine",
                        "an X-Mailreeve-Release that was not made here, for this message and recipient, or has expired"},
+    [TOKEN_OUTBOUND] = {"quarantine.token_outbound",
+                        {ACTION_REJECT, 0},
+                        FINDING_ENFORCED,
+                        "7.1",
+                        "The message is not released from the quarantine",
+                        "outbound mail with a token that does not hold: a release that comes too late, or changed"},
     [UNAVAILABLE] = {"quarantine.unavailable",
                      {ACTION_TEMPFAIL, 0},
                      FINDING_ENFORCED,
@@ -185,7 +191,9 @@ static enum stage_progress quarantine_end(struct session *session, const void *s
 		release_accept(session, release);
 		break;
 	case RELEASE_INVALID:
-		session_find(session, &codes[TOKEN_INVALID], NULL, NULL);
+		/* Our relay's mail is outbound: without a token that holds it would pass unjudged, and be signed. */
+		session_find(session, &codes[session->direction == DIRECTION_OUTBOUND ? TOKEN_OUTBOUND : TOKEN_INVALID], NULL,
+		             NULL);
 		break;
 	case RELEASE_SPENT:
 		session_find(session, quarantine_spent, NULL, NULL);

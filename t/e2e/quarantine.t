@@ -85,6 +85,8 @@ sub relay ($text, $to = 'quarantine@dst.example') {
     unlike(Mailreeve::Smtp->wait_for_message($self->{sink}, "Subject: $id")->[1], qr/X-Mailreeve-Release/i, 'does not get the token');
     like($daemon->log_text, qr/findings=\S*quarantine\.token_invalid/, 'the log tells of it');
 
+    like(relay("X-Mailreeve-Release: $token\n$text", 'accept\@dst.example'), qr/^550 5\.7\.1 .*not released/, 'nor is it outbound mail of ours');
+
     # A release that is caught on its way and sent again, changed, to others, and once too often. The relay is the sink.
     $id = quarantined('caught');
     my ($row) = rows($id);
