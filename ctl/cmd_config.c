@@ -5,11 +5,13 @@
 #include "lib/pipeline/arc_sealing.h"
 #include "lib/pipeline/dmarc_override.h"
 #include "lib/pipeline/stage_list.h"
+#include "lib/pipeline/stage_quarantine.h"
 #include "lib/pipeline/stage_sign.h"
 #include "lib/pipeline/stage_virus.h"
 #include "lib/pipeline/stages.h"
 #include "lib/policy/config.h"
 #include "lib/policy/globals.h"
+#include "lib/report/submit.h"
 #include "lib/policy/verdict.h"
 
 #include <errno.h>
@@ -139,6 +141,22 @@ static void warn_seal(const struct config *config)
 	arena_destroy(arena);
 }
 
+static void warn_quarantine(const struct config *config)
+{
+	const struct quarantine_settings *settings = config_settings(config, stages_section(&stage_quarantine));
+	const struct store_options *store = config_settings(config, SECTION_STORE);
+	struct arena *arena = arena_create(4096);
+	struct submit_relay relay;
+	const char *expected;
+	if (!submit_relay_parse(arena, settings->relay, &relay, &expected)) {
+		printf("warning: quarantine.relay: \"%s\" takes no released mail; expected %s\n", settings->relay, expected);
+	}
+	if (settings->method == QUARANTINE_STORE && store->location[0] == '\0') {
+		printf("warning: quarantine.method is \"store\", but store.location is empty: the MTA holds what is quarantined\n");
+	}
+	arena_destroy(arena);
+}
+
 static void warn(const struct config *config)
 {
 	size_t count;
@@ -155,6 +173,7 @@ static void warn(const struct config *config)
 	key_warn(config);
 	warn_seal(config);
 	check_limits(config);
+	warn_quarantine(config);
 }
 
 /* What nobody but the operator can change, by the configuration that is checked. */

@@ -21,6 +21,10 @@ int cmd_report(int argc, char **argv);
 int cmd_store(int argc, char **argv);
 int cmd_greylist(int argc, char **argv);
 int cmd_rate(int argc, char **argv);
+int cmd_quarantine(int argc, char **argv);
+
+/* Another command as if it were called, argv[0] being its name. The exit status; 2, with a word, where there is none. */
+int command_call(int argc, char **argv);
 
 /* The configuration file when none is named: the installed one where it exists, else NULL (built-in defaults). */
 const char *command_default_config(void);

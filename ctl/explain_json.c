@@ -47,6 +47,7 @@ static json_t *json_recipients(struct session *session)
 		put(object, "rcpt", results_text(session, recipient->address.text));
 		put(object, "action", json_string(verdict_action_name(recipient->verdict.action)));
 		put(object, "reply", json_reply(session, &recipient->verdict));
+		put(object, "fate", json_string(delivery_fate_name(recipient->fate)));
 		put(object, "at_rcpt", json_boolean(recipient->refused));
 		put(object, "score", json_real(recipient->verdict.score));
 		put(object, "reason", recipient->verdict.reason == NULL ? json_null()
@@ -56,13 +57,19 @@ static json_t *json_recipients(struct session *session)
 	return array;
 }
 
+static const char *const edit_names[] = {
+	[EDIT_DELETE_HEADER] = "delete_header",
+	[EDIT_INSERT_HEADER] = "insert_header",
+	[EDIT_DELETE_RECIPIENT] = "delete_recipient",
+};
+
 static json_t *json_edits(struct session *session)
 {
 	json_t *array = json_array();
 	for (size_t i = 0; i < session->edit_count; i++) {
 		const struct edit *edit = &session->edits[i];
 		json_t *object = json_object();
-		put(object, "edit", json_string(edit->kind == EDIT_DELETE_HEADER ? "delete_header" : "insert_header"));
+		put(object, "edit", json_string(edit_names[edit->kind]));
 		put(object, "name", results_text(session, edit->name));
 		put(object, "value", results_text(session, edit->value));
 		put(object, "index", json_integer((json_int_t)edit->index));

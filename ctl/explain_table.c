@@ -333,6 +333,10 @@ static void print_edit(struct session *session, const struct edit *edit, FILE *o
 		fprintf(out, "  - %s #%zu\n", edit->name, edit->index);
 		return;
 	}
+	if (edit->kind == EDIT_DELETE_RECIPIENT) {
+		fprintf(out, "  - recipient %s\n", safe(session, edit->value));
+		return;
+	}
 	fprintf(out, "  + %s: ", edit->name);
 	struct slice rest = slice_from(edit->value);
 	struct slice line;
@@ -368,7 +372,7 @@ static void print_recipients(struct session *session, FILE *out)
 		    recipient->verdict.reason != session->verdict.reason) {
 			fprintf(out, "  <%s>: %s%s%s\n", safe(session, recipient->address.text),
 			        verdict_words[recipient->verdict.action], verdict_reason(session, &recipient->verdict),
-			        recipient->refused ? ", at RCPT" : "");
+			        recipient->refused ? ", at RCPT" : arena_printf(session->arena, ", %s", delivery_fate_name(recipient->fate)));
 		}
 	}
 }

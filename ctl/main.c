@@ -3,6 +3,7 @@
 #include "ctl/command.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@ static const struct command commands[] = {
     {"find", cmd_find, "find messages in the history"},
     {"key", cmd_key, "make, publish, activate and retire the keys that sign"},
     {"list", cmd_list, "add, remove, show, import and export allow and block entries"},
+    {"quarantine", cmd_quarantine, "look at what is quarantined, release or delete it"},
     {"report", cmd_report, "what observed stages would have done, who came past the upstream, TLS by sender, a summary"},
     {"store", cmd_store, "look after what the daemon remembers: migrate, check, back up, move"},
     {"greylist", cmd_greylist, "show who waits and who has passed, forget one"},
@@ -28,6 +30,18 @@ const char *command_default_config(void)
 	/* One that is there but hidden from us is an error to be told by who reads it, not a reason to take the defaults.
 	 */
 	return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR) ? path : NULL;
+}
+
+int command_call(int argc, char **argv)
+{
+	for (const struct command *command = commands; command->name != NULL; command++) {
+		if (strcmp(argv[0], command->name) == 0) {
+			optind = 0; /* getopt begins anew */
+			return command->run(argc, argv);
+		}
+	}
+	fprintf(stderr, "mailreeve: unknown command \"%s\"\n", argv[0]);
+	return 2;
 }
 
 static void usage(FILE *out)

@@ -133,11 +133,11 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
                              unsigned long unused3, unsigned long *actions_r, unsigned long *steps_r,
                              unsigned long *unused2_r, unsigned long *unused3_r)
 {
-	const unsigned long needed = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_QUARANTINE;
+	const unsigned long needed = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_QUARANTINE | SMFIF_DELRCPT;
 	const unsigned long no_reply = SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_HDR | SMFIP_NR_EOH | SMFIP_NR_BODY;
 	(void)unused2, (void)unused3;
 	if ((actions & needed) != needed) {
-		log_error("the MTA does not let us change headers or quarantine: it is not served");
+		log_error("the MTA does not let us change headers, quarantine or remove recipients: it is not served");
 		return SMFIS_REJECT;
 	}
 	*actions_r = needed | (actions & SMFIF_SETSYMLIST);
@@ -314,14 +314,20 @@ static bool insert_header(void *ctx, const char *name, const char *value, int po
 	return smfi_insheader(ctx, position, (char *)(uintptr_t)name, (char *)(uintptr_t)value) == MI_SUCCESS;
 }
 
+static bool delete_recipient(void *ctx, const char *path)
+{
+	return smfi_delrcpt(ctx, (char *)(uintptr_t)path) == MI_SUCCESS;
+}
+
 static sfsistat deliver(SMFICTX *ctx, struct connection *connection, const struct verdict *verdict)
 {
 	struct edit_target target = {.delete_header = delete_header,
 	                             .insert_header = insert_header,
+	                             .delete_recipient = delete_recipient,
 	                             .context = ctx,
 	                             .leading_space = connection->leading_space};
 	bool good = edits_apply(connection->session, &target);
-	if (good && verdict->action == VERDICT_QUARANTINE) {
+	if (good && connection->session->answer == DELIVERY_HOLD) {
 		good = smfi_quarantine(ctx, (char *)(uintptr_t)verdict->text) == MI_SUCCESS;
 	}
 	if (!good) {
@@ -342,17 +348,16 @@ static sfsistat on_message_end(SMFICTX *ctx)
 	session_queue_id(connection->session, macro(ctx, "i"));
 	const struct verdict *verdict = session_end(connection->session);
 	sfsistat status = SMFIS_TEMPFAIL;
-	switch (verdict->action) {
-	case VERDICT_ACCEPT:
-	case VERDICT_TAG:
-	case VERDICT_QUARANTINE:
+	switch (connection->session->answer) {
+	case DELIVERY_PASS:
+	case DELIVERY_HOLD:
 		status = deliver(ctx, connection, verdict);
 		break;
-	case VERDICT_TEMPFAIL:
-	case VERDICT_REJECT:
+	case DELIVERY_TEMPFAIL:
+	case DELIVERY_REJECT:
 		status = refuse(ctx, verdict);
 		break;
-	case VERDICT_DISCARD:
+	case DELIVERY_TAKE:
 		status = SMFIS_DISCARD;
 		break;
 	}
@@ -393,7 +398,7 @@ bool callbacks_open(struct listener *listener, char **error_r)
 	struct smfiDesc description = {
 	    .xxfi_name = name,
 	    .xxfi_version = SMFI_VERSION,
-	    .xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_QUARANTINE | SMFIF_SETSYMLIST,
+	    .xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_QUARANTINE | SMFIF_DELRCPT | SMFIF_SETSYMLIST,
 	    .xxfi_connect = on_connect,
 	    .xxfi_helo = on_helo,
 	    .xxfi_envfrom = on_mail,

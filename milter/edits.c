@@ -14,6 +14,9 @@ bool edits_apply(const struct session *session, const struct edit_target *target
 			    target->context, edit->name,
 			    arena_printf(session->arena, "%s%s", target->leading_space ? " " : "", edit->value), (int)edit->index);
 			break;
+		case EDIT_DELETE_RECIPIENT:
+			good = target->delete_recipient(target->context, edit->value);
+			break;
 		}
 		if (!good) {
 			return false;

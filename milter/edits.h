@@ -1,4 +1,4 @@
-/* edits: carries out the header changes of a verdict at end of message. */
+/* edits: carries out the changes of a verdict at end of message. */
 #ifndef MAILREEVE_MILTER_EDITS_H
 #define MAILREEVE_MILTER_EDITS_H
 
@@ -8,6 +8,7 @@
 struct edit_target {
 	bool (*delete_header)(void *context, const char *name, int index);
 	bool (*insert_header)(void *context, const char *name, const char *value, int position);
+	bool (*delete_recipient)(void *context, const char *path);
 	void *context;
 	bool leading_space; /* the MTA wants the blank behind the colon from us (SMFIP_HDR_LEADSPC) */
 };

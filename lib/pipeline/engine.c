@@ -9,6 +9,7 @@
 #include "lib/pipeline/stage_sign.h"
 #include "lib/pipeline/stage_virus.h"
 #include "lib/pipeline/stages.h"
+#include "lib/pipeline/upkeep.h"
 #include "lib/policy/globals.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@ struct engine {
 	struct housekeeping *housekeeping; /* NULL: no store of the daemon's */
 	struct lists *lists;
 	struct dnsbl_health *dnsbl_health; /* NULL: explain */
+	struct upkeep *upkeep; /* likewise */
 	pthread_mutex_t lock; /* guards config: held for a pointer and a count only */
 	struct config *config;
 };
@@ -224,6 +226,7 @@ struct engine *engine_open(struct config *config, const struct engine_options *o
 	}
 	engine_log_start(engine, config);
 	engine->housekeeping = engine_records(engine) ? housekeeping_start(engine) : NULL;
+	engine->upkeep = engine->daemon && engine->store != NULL ? upkeep_start(engine) : NULL;
 	return engine;
 }
 
@@ -234,6 +237,7 @@ void engine_close(struct engine *engine)
 	}
 	housekeeping_stop(engine->housekeeping);
 	dnsbl_health_destroy(engine->dnsbl_health);
+	upkeep_stop(engine->upkeep);
 	keystore_destroy(engine->keystore);
 	lists_close(engine->lists);
 	keeper_close(engine->keeper);
@@ -334,6 +338,11 @@ struct config *engine_config(struct engine *engine)
 	return config;
 }
 
+bool engine_is_daemon(const struct engine *engine)
+{
+	return engine->daemon;
+}
+
 struct dns *engine_dns(struct engine *engine)
 {
 	return engine->dns;
@@ -373,6 +382,8 @@ void engine_stop_store(struct engine *engine)
 {
 	housekeeping_stop(engine->housekeeping);
 	engine->housekeeping = NULL;
+	upkeep_stop(engine->upkeep);
+	engine->upkeep = NULL;
 	if (engine->store != NULL) {
 		store_stop(engine->store);
 	}

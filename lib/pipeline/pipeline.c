@@ -9,6 +9,7 @@ static bool stage_runs(const struct session *session, size_t i)
 {
 	const struct stage *stage = stages[i];
 	bool wanted = session->direction == DIRECTION_INBOUND ? stage->inbound : stage->outbound;
+	wanted = wanted && (session->release == NULL || stage->released);
 	return wanted && config_mode(session->config, SECTION_FIRST_STAGE + i) != MODE_OFF;
 }
 

@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/pipeline/dmarc_collect.h"
+#include "lib/pipeline/parting.h"
 #include "lib/pipeline/pipeline.h"
 #include "lib/pipeline/record.h"
 #include "lib/pipeline/stage_message.h"
@@ -182,7 +183,10 @@ static void transaction_reset(struct session *session)
 	session->dnsbl = NULL;
 	session->dnsbl_allowed = false;
 	memset(session->stage_ns, 0, sizeof session->stage_ns);
+	session->release = NULL;
 	session->verdict = (struct verdict){.action = VERDICT_ACCEPT};
+	session->answer = DELIVERY_PASS;
+	session->quarantine_id[0] = '\0';
 	session->elapsed_ns = 0;
 }
 
@@ -240,7 +244,10 @@ void session_judge_recipient(struct session *session, size_t index, unsigned tra
 {
 	struct recipient *recipient = &session->recipients[index];
 	struct policy_context context = session_policy(session);
-	struct policy_recipient judged = {.index = (int)index, .scope = recipient->scope, .allow = recipient->allow};
+	struct policy_recipient judged = {.index = (int)index,
+	                                  .scope = recipient->scope,
+	                                  .allow = recipient->allow,
+	                                  .forced = session->release != NULL && session->release->token.forced};
 	if (before_data && recipient->allow_possible > judged.allow) {
 		judged.allow = recipient->allow_possible;
 	}
@@ -269,7 +276,7 @@ enum session_rcpt_result session_rcpt(struct session *session, const char *path)
 	session->recipients = arena_grow(session->arena, session->recipients, sizeof *session->recipients,
 	                                 session->recipient_count, &session->recipient_capacity);
 	struct recipient *recipient = &session->recipients[session->recipient_count++];
-	*recipient = (struct recipient){.allow = POLICY_NONE};
+	*recipient = (struct recipient){.path = arena_strdup(session->arena, path), .allow = POLICY_NONE};
 	address_parse_path(session->arena, path, &recipient->address);
 	recipient->scope =
 	    config_scope(session->config, &recipient->address, session_globals(session)->recipient_delimiter);
@@ -431,7 +438,7 @@ bool session_edit(struct session *session, const struct stage *stage, enum edit_
 }
 
 /* The recipients that were not refused at RCPT, whose verdicts stand; or all of them where none is left. */
-static void session_judge(struct session *session)
+void session_judge(struct session *session)
 {
 	struct policy_context context = session_policy(session);
 	bool all = session->refused_count == session->recipient_count;
@@ -453,6 +460,40 @@ static void session_judge(struct session *session)
 	policy_judge(&context, session->findings, session->finding_count, &nobody, 0, &session->verdict);
 }
 
+static bool session_is_parted(const struct session *session)
+{
+	bool parted = false;
+	for (size_t i = 0; i < session->recipient_count; i++) {
+		parted = parted || session->recipients[i].fate != DELIVERY_SENT;
+	}
+	return parted && session->answer == DELIVERY_PASS;
+}
+
+/* The header tells those who get the message what was found for them, and nothing of the others. */
+static void session_tag(struct session *session)
+{
+	struct policy_context context = session_policy(session);
+	size_t count = session->finding_count;
+	if (!session_is_parted(session)) {
+		tagging_apply(session);
+		return;
+	}
+	struct finding *kept = arena_alloc(session->arena, (count + 1) * sizeof *kept);
+	for (size_t i = 0; i < count; i++) {
+		kept[i] = *session->findings[i];
+		policy_begin(&context, session->findings[i]);
+	}
+	for (size_t i = 0; i < session->recipient_count; i++) {
+		if (session->recipients[i].fate == DELIVERY_SENT) {
+			session_judge_recipient(session, i, 0, false);
+		}
+	}
+	tagging_apply(session);
+	for (size_t i = 0; i < count; i++) {
+		*session->findings[i] = kept[i];
+	}
+}
+
 static const struct verdict *session_decide(struct session *session)
 {
 	uint64_t start = clock_now();
@@ -461,7 +502,9 @@ static const struct verdict *session_decide(struct session *session)
 		session_find(session, message_undecided, NULL, NULL);
 	}
 	session_judge(session);
-	tagging_apply(session);
+	parting_decide(session);
+	session_tag(session);
+	parting_edit(session);
 	session->elapsed_ns = clock_now() - start;
 	return &session->verdict;
 }

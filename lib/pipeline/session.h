@@ -16,23 +16,26 @@
 #include "lib/inspect/pool.h"
 #include "lib/mail/address.h"
 #include "lib/mail/message.h"
+#include "lib/pipeline/delivery.h"
 #include "lib/pipeline/engine.h"
 #include "lib/pipeline/stage.h"
 #include "lib/policy/policy.h"
+#include "lib/store/release_token.h"
 
 struct dnsbl_check;
 
-/* A change of the header that is made at end of message, in this order. */
-enum edit_kind { EDIT_DELETE_HEADER, EDIT_INSERT_HEADER };
+/* A change that is made at end of message, in this order. */
+enum edit_kind { EDIT_DELETE_HEADER, EDIT_INSERT_HEADER, EDIT_DELETE_RECIPIENT };
 struct edit {
 	enum edit_kind kind;
 	const char *name;
-	const char *value; /* insert: without the leading space, folds as LF + tab */
+	const char *value; /* delete recipient: the path as RCPT had it; insert: without the leading space, folds as LF + tab */
 	size_t index;      /* delete: nth field of that name, from 1, as the message came; given from the highest down.
 	                      insert: position from the top, 0 is above all */
 };
 
 struct recipient {
+	const char *path; /* as RCPT had it */
 	struct address address;
 	struct config_scope scope; /* its domain's and its own block of the configuration */
 	enum policy_level allow;   /* the level of the allow entry that acts for it; POLICY_NONE */
@@ -40,6 +43,15 @@ struct recipient {
 	unsigned lists_said;       /* stage_lists.c: what it has stated for it */
 	bool refused;              /* at RCPT: the MTA does not take it */
 	struct verdict verdict;    /* after session_end(); when refused, at once */
+	enum delivery_fate fate;   /* what that comes to beside the other recipients, after session_end() */
+	size_t first;              /* index of the first recipient with the same path, after session_end() */
+};
+
+/* The message is one that is released from the quarantine: what was known at its arrival. */
+struct session_release {
+	struct release_token token;
+	enum direction direction;
+	const char *support_id, *authres, *reason;
 };
 
 /* A DKIM-Signature that the verdict adds. */
@@ -122,8 +134,11 @@ struct session {
 	struct dnsbl_check *dnsbl_client;       /* what lists of clients are asked about the peer; of the connection */
 	struct dnsbl_check *dnsbl;              /* all other questions to lists; of the transaction */
 	bool dnsbl_allowed;                     /* a list of good clients names it, and lifts what others say */
-	struct verdict verdict;                 /* common verdict, after session_end(): the strictest of all recipients that
-	                                           were not refused at RCPT */
+	const struct session_release *release;  /* NULL: it is not released from the quarantine */
+	struct verdict verdict;                 /* after session_end(): what the MTA is told, or what holds for those that it
+	                                           delivers to; see delivery.h */
+	enum delivery_answer answer;            /* after session_end() */
+	char quarantine_id[RELEASE_MESSAGE_SIZE]; /* of what was stored, "": nothing, or it was held already */
 	bool ended;                             /* session_end() has judged a message that is not recorded yet (record.h) */
 	uint64_t elapsed_ns;                    /* of session_end() */
 };
@@ -185,7 +200,8 @@ void session_wake(struct session *session, uint64_t at);
 /* False: the header edit is not made, as the mode of the stage keeps it from acting. */
 bool session_edit(struct session *session, const struct stage *stage, enum edit_kind kind, const char *name,
                   const char *value, size_t index);
-void session_edit_add(struct session *session, struct edit edit); /* for tagging.c: no stage's */
+void session_edit_add(struct session *session, struct edit edit); /* for tagging.c and parting.c: no stage's */
+void session_judge(struct session *session); /* for parting.c, where a finding has come late: every recipient's verdict, and the strictest */
 const struct headers *session_headers(const struct session *session);
 const struct globals *session_globals(const struct session *session);
 

@@ -30,6 +30,7 @@ typedef enum stage_progress stage_hook(struct session *session, const void *sett
 struct stage {
 	struct section section;
 	bool inbound, outbound;  /* the directions it runs for */
+	bool released;           /* runs for a message that is released from the quarantine too: it looks at what is in it */
 	stage_hook *on[PHASE_COUNT]; /* NULL: nothing to do in that phase */
 };
 

@@ -107,5 +107,6 @@ const struct stage stage_attachment = {
                 .mode = MODE_ENFORCE},
 	.inbound = true,
 	.outbound = true,
+	.released = true,
 	.on = {[PHASE_END] = attachment_end},
 };

@@ -261,7 +261,11 @@ static enum stage_progress authres_end(struct session *session, const void *sett
 		return STAGE_PENDING;
 	}
 	authres_clean(session);
-	if (inbound) {
+	/* What was found when it came: keys, records and lists may have changed since. */
+	if (session->release != NULL && session->release->authres[0] != '\0') {
+		session->authres = session->release->authres;
+		session_edit(session, &stage_authres, EDIT_INSERT_HEADER, results_field, session->authres, 0);
+	} else if (inbound && session->release == NULL) {
 		authres_insert(session, settings);
 	}
 	return STAGE_DONE;
@@ -276,5 +280,6 @@ const struct stage stage_authres = {
                 .mode = MODE_ENFORCE},
 	.inbound = true,
 	.outbound = true,
+	.released = true,
 	.on = {[PHASE_END] = authres_end},
 };

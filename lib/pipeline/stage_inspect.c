@@ -169,5 +169,6 @@ const struct stage stage_inspect = {
                 .needed = true},
 	.inbound = true,
 	.outbound = true,
+	.released = true,
 	.on = {[PHASE_END] = inspect_end},
 };

@@ -5,6 +5,7 @@
 #include "lib/pipeline/stage.h"
 
 extern const struct stage stage_message; /* size, header, disk: stage_message.c */
+extern const struct stage stage_quarantine;
 extern const struct stage stage_dnsbl;
 extern const struct stage stage_lists;
 extern const struct stage stage_rate;

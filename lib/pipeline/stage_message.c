@@ -44,5 +44,6 @@ const struct stage stage_message = {
                 .mode = MODE_ENFORCE},
 	.inbound = true,
 	.outbound = true,
+	.released = true,
 	.on = {[PHASE_END] = message_end},
 };

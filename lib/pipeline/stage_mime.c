@@ -43,5 +43,6 @@ const struct stage stage_mime = {
                 .mode = MODE_ENFORCE},
 	.inbound = true,
 	.outbound = true,
+	.released = true,
 	.on = {[PHASE_END] = mime_end},
 };

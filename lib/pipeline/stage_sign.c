@@ -402,5 +402,6 @@ const struct stage stage_sign = {
                 .codes = codes,
                 .mode = MODE_ENFORCE},
     .outbound = true,
+	.released = true,
     .on = {[PHASE_END] = sign_end},
 };

@@ -162,5 +162,6 @@ const struct stage stage_virus = {
                 .mode = MODE_ENFORCE},
 	.inbound = true,
 	.outbound = true,
+	.released = true,
 	.on = {[PHASE_END] = virus_end},
 };

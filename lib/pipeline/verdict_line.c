@@ -101,6 +101,31 @@ static void line_reason(struct session *session, struct strbuf *line, const stru
 	}
 }
 
+/* What became of the recipients, where it is not the same for all. */
+static void line_fates(struct session *session, struct strbuf *line)
+{
+	size_t counts[DELIVERY_RETURNED + 1] = {0};
+	for (size_t i = 0; i < session->recipient_count; i++) {
+		counts[session->recipients[i].fate]++;
+	}
+	bool parted = counts[DELIVERY_STORED] > 0;
+	for (size_t fate = DELIVERY_SENT; fate <= DELIVERY_RETURNED; fate++) {
+		parted = parted || (counts[fate] > 0 && counts[fate] + session->refused_count < session->recipient_count);
+	}
+	for (size_t fate = DELIVERY_SENT; parted && fate <= DELIVERY_RETURNED; fate++) {
+		if (counts[fate] > 0) {
+			strbuf_printf(line, " %s=%zu", delivery_fate_name((enum delivery_fate)fate), counts[fate]);
+		}
+	}
+	if (session->quarantine_id[0] != '\0') {
+		strbuf_printf(line, " quarantine=%s", session->quarantine_id);
+	}
+	if (session->release != NULL) {
+		strbuf_printf(line, " released=%s/%u%s", session->release->token.message, session->release->token.copy,
+		              session->release->token.forced ? " forced=yes" : "");
+	}
+}
+
 const char *verdict_line(struct session *session)
 {
 	struct strbuf line;
@@ -113,6 +138,7 @@ const char *verdict_line(struct session *session)
 	}
 	strbuf_printf(&line, " nrcpt=%zu size=%llu", session->recipient_count,
 	              session->message == NULL ? 0ULL : (unsigned long long)message_size(session->message));
+	line_fates(session, &line);
 	if (session->spf_known) {
 		strbuf_printf(&line, " spf=%s", auth_result_name(session->spf.result));
 	}

@@ -92,7 +92,7 @@ static enum action_kind policy_weigh(const struct policy_context *context, struc
 		context->direction == DIRECTION_INBOUND && !finding->enforced ? &recipient->scope : NULL;
 	struct config_rule rule = policy_rule(context, finding, scope);
 	enum action_kind kind = policy_under_mode(context->config, finding->code, rule.action.kind);
-	bool enforced = rule.enforced || finding->enforced;
+	bool enforced = (rule.enforced || finding->enforced) && !recipient->forced;
 	*score_r = rule.action.score;
 	if (!enforced && recipient->allow != POLICY_NONE && finding->level <= recipient->allow) {
 		finding->lifted = finding->lifted || kind != ACTION_IGNORE;

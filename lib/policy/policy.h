@@ -26,6 +26,7 @@ struct policy_recipient {
 	int index;                 /* in session->recipients, or FINDING_ALL_RECIPIENTS where there is none */
 	struct config_scope scope; /* its domain's and its own block */
 	enum policy_level allow;   /* the level of the allow entry that acts for it, POLICY_NONE: none does */
+	bool forced;               /* the administrator releases it: enforced findings are lifted too */
 };
 
 /* For a new finding: as if no recipient had been judged. */

@@ -82,6 +82,22 @@ const struct store_migration store_migrations[] = {
      " value TEXT NOT NULL, kind TEXT NOT NULL, action BIGINT NOT NULL, enforced BIGINT NOT NULL, forced BIGINT NOT NULL,"
      " expires BIGINT NOT NULL, added BIGINT NOT NULL, added_by TEXT NOT NULL, note TEXT NOT NULL,"
      " PRIMARY KEY (import, owner, value));"},
+    /* quarantine_copy_same: one held copy of a message from a sender to a recipient; see quarantine.h. */
+    {"quarantine",
+     "CREATE TABLE quarantine_message (id TEXT NOT NULL PRIMARY KEY, created BIGINT NOT NULL, queue_id TEXT NOT NULL,"
+     " support_id TEXT NOT NULL, direction BIGINT NOT NULL, client TEXT NOT NULL, client_name TEXT NOT NULL, helo TEXT NOT NULL,"
+     " auth_user TEXT NOT NULL, mail_from BYTEA NOT NULL, sender TEXT NOT NULL, smtputf8 BIGINT NOT NULL, author TEXT NOT NULL,"
+     " subject TEXT NOT NULL, findings TEXT NOT NULL, authres TEXT NOT NULL, size BIGINT NOT NULL, stored BIGINT NOT NULL);"
+     "CREATE INDEX quarantine_message_created ON quarantine_message (created);"
+     "CREATE TABLE quarantine_content (message TEXT NOT NULL PRIMARY KEY, data BYTEA NOT NULL);"
+     "CREATE TABLE quarantine_copy (message TEXT NOT NULL, n BIGINT NOT NULL, recipient BYTEA NOT NULL, owner TEXT NOT NULL,"
+     " verdict TEXT NOT NULL, reason TEXT NOT NULL, text TEXT NOT NULL, same TEXT NOT NULL, state TEXT NOT NULL,"
+     " expires BIGINT NOT NULL, changed BIGINT NOT NULL, changed_by TEXT NOT NULL, note TEXT NOT NULL, nonce TEXT NOT NULL,"
+     " claimed_until BIGINT NOT NULL, used BIGINT NOT NULL, forced BIGINT NOT NULL, PRIMARY KEY (message, n));"
+     "CREATE UNIQUE INDEX quarantine_copy_same ON quarantine_copy (same) WHERE state IN ('held', 'releasing');"
+     "CREATE INDEX quarantine_copy_owner ON quarantine_copy (owner, state);"
+     "CREATE INDEX quarantine_copy_expires ON quarantine_copy (expires);"
+     "CREATE TABLE quarantine_key (id BIGINT NOT NULL PRIMARY KEY, key BYTEA NOT NULL);"},
 };
 
 const size_t store_migrations_count = sizeof store_migrations / sizeof *store_migrations;

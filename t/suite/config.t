@@ -26,6 +26,10 @@ like($out, qr/lifts: .*spf\.fail \(reject\)/, 'what the operator makes enforced 
 unlike($out, qr/lifts: .*virus\.found\b/, 'what he lets pass is not');
 like($out, qr/^warning: virus\.found is "tag" for inbound mail, milder/m, 'and warned of');
 
+($status, $out) = check("quarantine { method = store relay = \"lmtp:x\" }\nstore { location = \"\" }\n");
+like($out, qr/^warning: quarantine\.relay: "lmtp:x" takes no released mail; expected smtp:HOST:PORT/m, 'a relay that is none is warned of');
+like($out, qr/^warning: quarantine\.method is "store", but store\.location is empty/m, 'and a store that is not there');
+
 # text, line, what the error must say
 my @bad = (
     [ "message_max = 5\n", 1, qr/message_max: "5" is not allowed; expected a size .*64K to 4G/ ],

@@ -48,7 +48,7 @@ is_deeply([ @{ $pass->{dmarc} }{qw(result policy disposition domain org_domain)}
     [ 'pass', 'reject', 'none', 'good.example', 'good.example' ], 'dmarc');
 is_deeply($pass->{dmarc}{alignment}, { spf => 'strict', dkim => 'none' }, 'alignment');
 like($pass->{authres}, qr/^mx\.test\.example;.*spf=pass.*dmarc=pass/s, 'authres');
-is_deeply($pass->{recipients}, [ { rcpt => 'b@dst.example', action => 'accept', reply => undef, at_rcpt => JSON::PP::false, score => 0, reason => undef } ],
+is_deeply($pass->{recipients}, [ { rcpt => 'b@dst.example', action => 'accept', fate => 'sent', reply => undef, at_rcpt => JSON::PP::false, score => 0, reason => undef } ],
     'recipients');
 is_deeply([ map { [ @{$_}{qw(edit name index)} ] } @{ $pass->{edits} } ],
     [ [ 'delete_header', 'Authentication-Results', 1 ], [ 'insert_header', 'Authentication-Results', 0 ] ],

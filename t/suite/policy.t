@@ -81,6 +81,21 @@ is_deeply(actions($mixed), { $five[0] => 'tag', $five[1] => 'discard', $five[2] 
 like((grep { $_->{rcpt} eq $five[4] } @{ $mixed->{recipients} })[0]{reply}, qr/^550 5\.7\.23/, 'a recipient has a reply of his own');
 is(judged($blocks, rcpt($five[3], $five[5]), $message)->{action}, 'accept', 'all who want it get it');
 
+sub fates ($result) { return { map { $_->{rcpt} => $_->{fate} } @{ $result->{recipients} } } }
+sub removed ($result) { return [ map { $_->{edit} eq 'delete_recipient' ? $_->{value} : () } @{ $result->{edits} } ] }
+is_deeply(fates($mixed), { $five[0] => 'sent', $five[1] => 'dropped', $five[2] => 'stored', $five[3] => 'sent', $five[4] => 'stored', $five[5] => 'sent' },
+    'what becomes of each copy');
+is_deeply(removed($mixed), [ @five[1, 2, 4] ], 'the edits remove who is not to get it, as RCPT had him');
+is($mixed->{action}, 'tag', 'the verdict is the strictest of those who get it');
+my ($field) = map { ($_->{name} // '') eq 'X-Mailreeve-Verdict' ? $_->{value} : () } @{ $mixed->{edits} };
+like($field, qr/^tag; id=\w+;\s+finding=spf\.softfail$/, 'and what they are told');
+my $none = judged($blocks . "store { location = \"\" }\n", rcpt(@five), $message);
+is_deeply([ $none->{action}, removed($none), [ grep { $_ ne 'returned' } values %{ fates($none) } ] ], [ 'reject', [], [] ], 'without a store the strictest holds for all');
+$none = judged($blocks . "store { location = \"\" }\n", rcpt(@five[0, 1, 3]), $message);
+is_deeply([ $none->{action}, removed($none) ], [ 'tag', [ $five[1] ] ], 'a discard needs none');
+$none = judged($blocks . "quarantine { method = store }\n", rcpt(@five[2, 4]), $message);
+is_deeply([ $none->{action}, removed($none), [ grep { $_ ne 'stored' } values %{ fates($none) } ] ], [ 'quarantine', [], [] ], 'stored for all: the MTA drops it');
+
 my $infected = write_file(work_dir() . '/infected', "From: a\@soft.example\r\nTo: b\@dst.example\r\nSubject: x\r\n\r\n" . eicar() . "\r\n");
 my $tries = <<'END';
 policy { spf.softfail = "score -1000" }
@@ -91,5 +106,5 @@ is(judged($tries, rcpt('b@dst.example'), $infected)->{action}, 'reject', 'no sco
 
 my $table = run_ok($mailreeve, 'explain', '--config', work_dir() . '/conf11', '--dns-zone', $zone, '--client', '192.0.2.7', '--helo', 'helo.example', '--from',
     'a@soft.example', rcpt(@five), $message);
-like($table, qr/^  <a\@drop\.example>: DISCARD because of spf\.softfail$/m, 'the table tells who gets another verdict');
+like($table, qr/^  <a\@drop\.example>: DISCARD because of spf\.softfail, dropped$/m, 'the table tells who gets another verdict');
 done_testing();

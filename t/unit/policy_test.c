@@ -139,7 +139,7 @@ static void judge(const struct config *config, struct arena *arena, const struct
 	struct finding *findings[6];
 	struct verdict verdict;
 	address_parse_path(arena, t->rcpt, &address);
-	struct policy_recipient recipient = {0, config_scope(config, &address, "+"), t->allow};
+	struct policy_recipient recipient = {0, config_scope(config, &address, "+"), t->allow, false};
 	size_t count = findings_for(t->codes, room, findings);
 	begin(&context, findings, count);
 	policy_judge(&context, findings, count, &recipient, 0, &verdict);
@@ -172,10 +172,18 @@ static void test_recipients(const struct config *config, struct arena *arena)
 	begin(&context, findings, 3);
 	policy_judge(&context, findings, 3, &second, 0, &verdict);
 	ok(verdict.action == VERDICT_ACCEPT && room[2].lifted && room[2].effective == ACTION_IGNORE, "lifted");
+	room[2].enforced = true;
+	begin(&context, findings, 3);
+	policy_judge(&context, findings, 3, &second, 0, &verdict);
+	is_int(verdict.action, VERDICT_REJECT, "what is enforced is not");
+	second.forced = true;
+	begin(&context, findings, 3);
+	policy_judge(&context, findings, 3, &second, 0, &verdict);
+	is_int(verdict.action, VERDICT_ACCEPT, "but by the administrator's word");
 	context.direction = DIRECTION_OUTBOUND;
 	struct address address;
 	address_parse_path(arena, "x@strict.example", &address);
-	second = (struct policy_recipient){0, config_scope(config, &address, "+"), POLICY_NONE};
+	second = (struct policy_recipient){0, config_scope(config, &address, "+"), POLICY_NONE, false};
 	policy_judge(&context, findings, 1, &second, 0, &verdict);
 	is_int(verdict.action, VERDICT_ACCEPT, "blocks are for inbound mail");
 }

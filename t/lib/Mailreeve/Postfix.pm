@@ -100,8 +100,21 @@ sub held ($self) {
     return map { /"queue_name": "hold"/ && /"queue_id": "(\w+)"/ ? $1 : () } split /\n/, $queue;
 }
 
+# What its programs need to find this instance.
+sub environment ($self) { return (MAIL_CONFIG => "$self->{dir}/etc") }
+
+# Messages that are neither delivered nor held.
+sub queued ($self) {
+    my $queue = run_ok('postqueue', '-c', "$self->{dir}/etc", '-j');
+    return scalar grep { /"queue_name"/ && !/"queue_name": "hold"/ } split /\n/, $queue;
+}
+
 sub release ($self, $id) {
     run_ok('postsuper', '-c', "$self->{dir}/etc", '-H', $id);
+    return $self->flush($id);
+}
+
+sub flush ($self, $id) {
     run_ok('postqueue', '-c', "$self->{dir}/etc", '-i', $id);
     return;
 }

@@ -26,10 +26,12 @@ sub start ($class, %arg) {
     my $self = bless { dir => $dir, port => free_port(), root => $class->tree, %arg }, $class;
     mkdir $_ for $dir, "$dir/q", "$dir/run";
     chmod 0700, "$dir/q";
-    write_file("$dir/$_", '') for qw(aliases statistics local-host-names trusted-users);
+    write_file("$dir/aliases", $self->{aliases} // '');
+    write_file("$dir/$_", '') for qw(statistics local-host-names trusted-users);
     write_file("$dir/service.switch", "hosts files\naliases files\npasswd files\n");
     write_file("$dir/sendmail.mc", $self->mc);
     run_ok('sh', '-c', 'm4 "$1" > "$2" 2>/dev/null', 'sh', "$dir/sendmail.mc", "$dir/sendmail.cf");
+    run_ok($self->command('-bi')) if $self->{aliases};
     $self->{process} = spawn(name => 'sendmail', command => [ $self->command('-bD', '-q1h') ]);
     wait_until('Sendmail', sub { answers($self->{port}) }, 60);
     return $self;
@@ -44,6 +46,8 @@ sub command ($self, @arg) {
 sub mc ($self) {
     my ($root, $dir) = @{$self}{qw(root dir)};
     my $milter = $self->{milter} =~ s/^unix:/local:/r;
+    my $aliases = $self->{aliases} ? "$dir/aliases" : '';
+    my $local = $self->{aliases} ? "MAILER(`local')\n" : '';
     return <<"END";
 divert(-1)
 define(`_CF_DIR_', `$root/usr/share/sendmail/cf/')
@@ -53,7 +57,7 @@ OSTYPE(`linux')
 define(`MAIL_SETTINGS_DIR', `$dir/')
 define(`confPID_FILE', `$dir/run/sendmail.pid')
 define(`QUEUE_DIR', `$dir/q')
-define(`ALIAS_FILE', `')
+define(`ALIAS_FILE', `$aliases')
 define(`STATUS_FILE', `$dir/statistics')
 define(`HELP_FILE', `$root/etc/mail/helpfile')
 define(`confSERVICE_SWITCH_FILE', `$dir/service.switch')
@@ -81,15 +85,29 @@ define(`RELAY_MAILER_ARGS', `TCP \$h $self->{sink}')
 define(`SMTP_MAILER_ARGS', `TCP \$h $self->{sink}')
 DAEMON_OPTIONS(`Family=inet, Name=MTA-v4, Port=$self->{port}, Addr=127.0.0.1')
 INPUT_MAIL_FILTER(`mailreeve', `S=$milter, F=T, T=C:10s;S:60s;R:60s;E:10m')
-MAILER(`smtp')
+${local}MAILER(`smtp')
 END
 }
 
 # Quarantined messages keep their control file under another first letter.
 sub held ($self) { return map { m{/hf([^/]+)\z} ? $1 : () } glob "$self->{dir}/q/hf*" }
 
+# What makes `sendmail` this instance.
+sub environment ($self) {
+    mkdir "$self->{dir}/bin";
+    write_file("$self->{dir}/bin/sendmail", "#!/bin/sh\nPATH=/usr/sbin:/usr/bin:/sbin:/bin exec " . join(' ', map { s/'/'\\''/gr =~ s/(.*)/'$1'/sr } $self->command) . " \"\$@\"\n", 0755);
+    return (PATH => "$self->{dir}/bin");
+}
+
+# Messages that are neither delivered nor held.
+sub queued ($self) { return scalar(my @files = glob "$self->{dir}/q/[qtx]f*") }
+
 sub release ($self, $id) {
     run_ok($self->command('-Q', '-qQ', "-qI$id"));
+    return $self->flush($id);
+}
+
+sub flush ($self, $id) {
     run_ok($self->command("-qI$id"));
     return;
 }
