@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/pipeline/housekeeping.h"
+#include "lib/pipeline/stage_geo.h"
 #include "lib/pipeline/stage_list.h"
 #include "lib/pipeline/stage_sign.h"
 #include "lib/pipeline/stage_virus.h"
@@ -25,6 +26,7 @@ struct engine {
 	struct keystore *keystore;
 	struct store *store; /* NULL: none */
 	struct housekeeping *housekeeping; /* NULL: no store of the daemon's */
+	struct geo *geo;
 	pthread_mutex_t lock; /* guards config: held for a pointer and a count only */
 	struct config *config;
 };
@@ -59,6 +61,15 @@ static const char *engine_keys_dir(const struct config *config)
 {
 	const struct sign_settings *sign = config_settings(config, stages_section(&stage_sign));
 	return sign->keys_dir;
+}
+
+static void engine_geo_settings(const struct config *config, struct geo_settings *settings_r)
+{
+	bool off = config_mode(config, stages_section(&stage_geo)) == MODE_OFF;
+	stage_geo_settings(config_settings(config, stages_section(&stage_geo)), settings_r);
+	for (size_t i = 0; i < GEO_KINDS && off; i++) {
+		settings_r->paths[i] = "";
+	}
 }
 
 /* What the workers are started with. Valid while config and engine are. */
@@ -181,6 +192,9 @@ struct engine *engine_open(struct config *config, const struct engine_options *o
 	}
 	engine->keystore =
 		keystore_create(engine_keys_dir(config), globals_user(config_settings(config, SECTION_GLOBALS), NULL));
+	struct geo_settings geo;
+	engine_geo_settings(config, &geo);
+	engine->geo = geo_open(&geo);
 	engine_log_start(engine, config);
 	engine->housekeeping = engine_records(engine) ? housekeeping_start(engine) : NULL;
 	return engine;
@@ -192,6 +206,7 @@ void engine_close(struct engine *engine)
 		return;
 	}
 	housekeeping_stop(engine->housekeeping);
+	geo_close(engine->geo);
 	keystore_destroy(engine->keystore);
 	keeper_close(engine->keeper);
 	dns_close(engine->dns);
@@ -279,6 +294,9 @@ void engine_publish(struct engine *engine, struct config *config)
 	config_release(old);
 	config_release(before);
 	keystore_reload(engine->keystore, engine_keys_dir(config));
+	struct geo_settings geo;
+	engine_geo_settings(config, &geo);
+	geo_configure(engine->geo, &geo);
 }
 
 struct config *engine_config(struct engine *engine)
@@ -326,6 +344,11 @@ void engine_stop_store(struct engine *engine)
 	if (engine->store != NULL) {
 		store_stop(engine->store);
 	}
+}
+
+struct geo *engine_geo(struct engine *engine)
+{
+	return engine->geo;
 }
 
 struct keystore *engine_keystore(struct engine *engine)

@@ -4,6 +4,7 @@
 
 #include "lib/auth/keystore.h"
 #include "lib/dns/dns.h"
+#include "lib/geo/geo.h"
 #include "lib/inspect/keeper.h"
 #include "lib/inspect/poison.h"
 #include "lib/policy/config.h"
@@ -44,5 +45,6 @@ struct message_budget *engine_message_budget(struct engine *engine);
 struct store *engine_store(struct engine *engine); /* NULL: there is none */
 bool engine_records(const struct engine *engine);  /* is there one that is written to: the daemon's? */
 struct keystore *engine_keystore(struct engine *engine); /* of sign.keys_dir */
+struct geo *engine_geo(struct engine *engine);           /* never NULL */
 
 #endif

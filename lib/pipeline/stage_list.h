@@ -5,7 +5,9 @@
 #include "lib/pipeline/stage.h"
 
 extern const struct stage stage_message; /* size, header, disk: stage_message.c */
-extern const struct stage stage_spf;     /* stage_spf.c, and so on */
+extern const struct stage stage_geo;     /* stage_geo.c, and so on */
+extern const struct stage stage_client;
+extern const struct stage stage_spf;
 extern const struct stage stage_dkim;
 extern const struct stage stage_arc;
 extern const struct stage stage_inspect;

@@ -38,6 +38,8 @@ static void print_value(const struct option_row *row, const char *const *texts, 
 	case OPTION_STRINGS:
 	case OPTION_NETWORKS:
 	case OPTION_DOMAINS:
+	case OPTION_COUNTRIES:
+	case OPTION_ASNS:
 		break;
 	}
 	fputc('{', out);
@@ -165,6 +167,9 @@ static void sample_section(const struct section *section, struct arena *arena, F
 	}
 	if (!top) {
 		fputs("}\n", out);
+	}
+	if (section->example != NULL) {
+		fputs(section->example, out);
 	}
 }
 

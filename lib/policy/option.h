@@ -21,6 +21,8 @@ enum option_type {
 	OPTION_STRINGS,  /* {"a", "b"}                      const char *const *, NULL-ended */
 	OPTION_NETWORKS, /* {"192.0.2.0/24", "::1"}         struct option_networks */
 	OPTION_DOMAINS,  /* {"example.org"}                 const char *const *, NULL-ended: domains, canonical (mail/domain.h) */
+	OPTION_COUNTRIES, /* {"SE", "NO"}                   const char *const *, NULL-ended: ISO 3166-1 alpha-2, capitals */
+	OPTION_ASNS,     /* {"AS29518", "64496"}            struct option_numbers: of autonomous systems */
 	OPTION_REAL,     /* 2.5                             double, min..max, three decimals at most */
 	OPTION_WORD      /* one of words[]                  int: its value */
 };
@@ -28,6 +30,11 @@ enum option_type {
 struct option_networks {
 	size_t count;
 	const struct ip_network *items;
+};
+
+struct option_numbers {
+	size_t count;
+	const uint32_t *items;
 };
 
 struct option_word {
@@ -57,6 +64,7 @@ struct section {
 	enum stage_mode mode;
 	bool needed; /* `mode` cannot be off: other stages wait for this one */
 	char *(*shown)(const char *text); /* how `config show` prints its texts, without passwords; free(). NULL: as they are */
+	const char *example; /* lines for the sample file, shown as comments behind the section; NULL: none */
 };
 
 #endif
