@@ -4,6 +4,7 @@
 #include "ctl/key.h"
 #include "lib/pipeline/arc_sealing.h"
 #include "lib/pipeline/dmarc_override.h"
+#include "lib/pipeline/stage_geo.h"
 #include "lib/pipeline/stage_list.h"
 #include "lib/pipeline/stage_quarantine.h"
 #include "lib/pipeline/stage_sign.h"
@@ -115,6 +116,33 @@ static void warn_databases(const struct config *config)
 	}
 }
 
+static void warn_geo_file(const char *option, const char *path, enum geo_kind kind, bool expected)
+{
+	char *problem = path[0] == '\0' || (!expected && access(path, F_OK) != 0) ? NULL : geo_problem(path, kind);
+	if (problem != NULL) {
+		printf("warning: geo.%s: %s: %s\n", option, path, problem);
+	}
+	free(problem);
+}
+
+static void warn_geo(const struct config *config)
+{
+	const struct geo_options *geo = config_settings(config, stages_section(&stage_geo));
+	struct geo_settings settings;
+	if (config_mode(config, stages_section(&stage_geo)) == MODE_OFF) {
+		return;
+	}
+	stage_geo_settings(geo, &settings);
+	warn_geo_file("country_database", settings.paths[GEO_COUNTRY], GEO_COUNTRY, settings.expected[GEO_COUNTRY]);
+	warn_geo_file("asn_database", settings.paths[GEO_ASN], GEO_ASN, settings.expected[GEO_ASN]);
+	for (size_t i = 0; i < GEO_KINDS; i++) {
+		if (stage_geo_needs(geo, (enum geo_kind)i) && access(settings.paths[i], F_OK) != 0) {
+			printf("warning: geo has rules on %s, but no database of them: each message is geo.unavailable\n",
+			       i == GEO_COUNTRY ? "countries" : "AS numbers");
+		}
+	}
+}
+
 static void warn_exempt(const struct config *config)
 {
 	for (size_t i = 0; i < stages_count; i++) {
@@ -169,6 +197,7 @@ static void warn(const struct config *config)
 		warn_stage(config, sections[i], i);
 	}
 	warn_databases(config);
+	warn_geo(config);
 	warn_exempt(config);
 	key_warn(config);
 	warn_seal(config);

@@ -10,6 +10,35 @@ static void put(json_t *object, const char *key, json_t *value)
 	json_object_set_new(object, key, value);
 }
 
+/* null: not checked, or the client's address is not known. */
+static json_t *json_iprev(struct session *session)
+{
+	const struct iprev_verdict *iprev = &session->iprev;
+	if (!session->iprev_known) {
+		return json_null();
+	}
+	json_t *object = json_object();
+	json_t *names = json_array();
+	for (size_t i = 0; i < iprev->name_count; i++) {
+		json_array_append_new(names, results_text(session, iprev->names[i]));
+	}
+	put(object, "result", json_string(auth_result_name(iprev->result)));
+	put(object, "name", results_text(session, iprev->name[0] == '\0' ? NULL : iprev->name));
+	put(object, "names", names);
+	put(object, "problem", results_text(session, iprev->problem));
+	return object;
+}
+
+static json_t *json_geo(struct session *session)
+{
+	const struct geo_facts *geo = &session->geo;
+	json_t *object = json_object();
+	put(object, "country", results_text(session, geo->country[0] == '\0' ? NULL : geo->country));
+	put(object, "asn", geo->asn == 0 ? json_null() : json_integer(geo->asn));
+	put(object, "as_name", results_text(session, geo->as_name[0] == '\0' ? NULL : geo->as_name));
+	return object;
+}
+
 static json_t *json_findings(struct session *session)
 {
 	json_t *array = json_array();
@@ -135,6 +164,8 @@ json_t *explain_object(struct session *session, const char *file)
 	put(object, "action", json_string(verdict_action_name(session->verdict.action)));
 	put(object, "reply", json_reply(session, &session->verdict));
 	put(object, "direction", json_string(direction_name(session->direction)));
+	put(object, "iprev", json_iprev(session));
+	put(object, "geo", json_geo(session));
 	put(object, "spf", results_spf(session, &session->spf));
 	put(object, "spf_helo", results_spf(session, &session->spf_helo));
 	put(object, "dkim", results_dkim(session));

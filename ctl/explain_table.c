@@ -34,6 +34,24 @@ void explain_wrap(FILE *out, const char *text, int indent, int column)
 	fputc('\n', out);
 }
 
+static const char *geo_text(struct session *session)
+{
+	const struct geo_facts *geo = &session->geo;
+	const char *asn = geo->asn == 0 ? "no AS number known" : arena_printf(session->arena, "AS%u %s", geo->asn, geo->as_name);
+	return arena_printf(session->arena, "%s, %s", geo->country[0] == '\0' ? "no country known" : geo->country, asn);
+}
+
+static const char *client_text(struct session *session)
+{
+	const struct iprev_verdict *iprev = &session->iprev;
+	if (!session->iprev_known) {
+		return "the client's address is not known";
+	}
+	const char *name = iprev->name[0] == '\0' ? "no name" : iprev->name;
+	return arena_printf(session->arena, "iprev %s: %s", auth_result_name(iprev->result),
+	                    iprev->problem == NULL ? name : iprev->problem);
+}
+
 static void spf_add(struct strbuf *text, const struct spf_verdict *spf, const char *mark)
 {
 	strbuf_add_text(text, auth_result_name(spf->result));
@@ -224,6 +242,12 @@ static const char *stage_text(struct session *session, const struct stage *stage
 	}
 	if (stage == &stage_dnsbl) {
 		return dnsbl_summary(session);
+	}
+	if (stage == &stage_geo) {
+		return geo_text(session);
+	}
+	if (stage == &stage_client) {
+		return client_text(session);
 	}
 	if (session->message == NULL) {
 		return stage == &stage_authres ? "one field to add" : "no message";

@@ -118,7 +118,7 @@ static void request_macros(SMFICTX *ctx)
 		int stage;
 		const char *names;
 	} lists[] = {
-	    {SMFIM_CONNECT, "j v {daemon_name} {client_addr} {client_name} {client_ptr}"},
+	    {SMFIM_CONNECT, "j v {daemon_name} {daemon_addr} {if_addr} {client_addr} {client_name} {client_ptr} {client_resolve}"},
 	    {SMFIM_HELO, "{tls_version} {cipher}"},
 	    {SMFIM_ENVFROM, "i {auth_authen} {auth_type}"},
 	    {SMFIM_ENVRCPT, "i {rcpt_mailer} {rcpt_host}"},
@@ -170,6 +170,23 @@ static bool session_enter(void)
 	return false;
 }
 
+/* Has the MTA led the name back to the address? Postfix gives no other name; Sendmail says so by {client_resolve}; of others it
+ * is not known. */
+static bool name_verified(SMFICTX *ctx, const char *host)
+{
+	const char *resolved = macro(ctx, "{client_resolve}");
+	bool postfix = macro(ctx, "v") != NULL && strncasecmp(macro(ctx, "v"), "Postfix", 7) == 0;
+	bool named = host != NULL && host[0] != '\0' && host[0] != '[' && strcasecmp(host, "unknown") != 0;
+	return named && (postfix || (resolved != NULL && strcmp(resolved, "OK") == 0));
+}
+
+/* The address of ours that the client has connected to: Postfix and Sendmail have a macro each. */
+static const char *local_address(SMFICTX *ctx)
+{
+	const char *address = macro(ctx, "{daemon_addr}");
+	return macro(ctx, "{if_addr}") != NULL ? macro(ctx, "{if_addr}") : address;
+}
+
 static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
 {
 	struct connection *connection = smfi_getpriv(ctx);
@@ -190,6 +207,10 @@ static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
 		ip_parse("127.0.0.1", &client);
 	}
 	connection->session = session_create(server.engine);
+	if (name_verified(ctx, host)) {
+		session_name_verified(connection->session);
+	}
+	session_local(connection->session, local_address(ctx));
 	session_connect(connection->session, &client, host, macro(ctx, "j"));
 	session_mta(connection->session, macro(ctx, "v"));
 	return SMFIS_CONTINUE;

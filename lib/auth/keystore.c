@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/current.h"
 #include "lib/base/log.h"
+#include "lib/base/stamp.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,19 +21,9 @@ struct secret {
 	struct dkim_private_key *key;
 };
 
-/* Two files with the same stamp hold the same, unless they were written within one tick of the file system's clock:
- * what changed shortly before it was read is not trusted to be settled. */
-struct stamp {
-	dev_t device;
-	ino_t inode;
-	off_t size;
-	struct timespec modified, changed;
-	bool settled;
-};
-
 struct keys {
+	struct counted counted;
 	struct arena *arena; /* holds everything, this struct too */
-	atomic_uint references;
 	uid_t user;
 	const char *path;
 	struct stamp folder;
@@ -44,26 +35,6 @@ struct keys {
 	struct secret **secrets;    /* of each item, NULL: none */
 	struct stamp *stamps;       /* of each item's file */
 };
-
-static struct stamp stamp_of(const struct stat *status)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (struct stamp){status->st_dev,  status->st_ino,  status->st_size,
-	                      status->st_mtim, status->st_ctim, status->st_ctim.tv_sec + 1 < now.tv_sec};
-}
-
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
-/* a: the older one. */
-static bool same_stamp(const struct stamp *a, const struct stamp *b)
-{
-	return a->settled && a->device == b->device && a->inode == b->inode && a->size == b->size &&
-	       same_time(&a->modified, &b->modified) && same_time(&a->changed, &b->changed);
-}
 
 /* ---- a snapshot ---- */
 
@@ -102,7 +73,7 @@ static void keys_clear(struct keys *keys)
 
 void keys_release(struct keys *keys)
 {
-	if (keys != NULL && atomic_fetch_sub_explicit(&keys->references, 1, memory_order_acq_rel) == 1) {
+	if (keys != NULL && counted_release(&keys->counted)) {
 		keys_clear(keys);
 		arena_destroy(keys->arena);
 	}
@@ -269,7 +240,7 @@ static bool item_read(struct keys *keys, int folder, size_t i, const struct keys
 		return false;
 	}
 	struct stamp stamp = stamp_of(&status);
-	if (old != SIZE_MAX && before->items[old].problem == NULL && same_stamp(&before->stamps[old], &stamp)) {
+	if (old != SIZE_MAX && before->items[old].problem == NULL && stamp_same(&before->stamps[old], &stamp)) {
 		item_set_key(keys, i, secret_acquire(before->secrets[old]));
 	} else {
 		const char *path = arena_printf(keys->arena, "%s/%s", keys->path, item->file);
@@ -405,7 +376,7 @@ struct keys *keys_load(const char *path, uid_t user, const struct keys *before)
 	struct keys *keys = arena_alloc(arena, sizeof *keys);
 	const char *problem = NULL;
 	keys->arena = arena;
-	atomic_init(&keys->references, 1);
+	counted_init(&keys->counted);
 	keys->user = user;
 	keys->path = arena_strdup(arena, path);
 	keys_allocate(keys, 0);
@@ -430,17 +401,17 @@ struct keystore {
 	_Atomic uint64_t next_look; /* monotonic */
 	atomic_flag busy;           /* whoever sets it may look, read, publish, and use path */
 	char *path;
-	struct current keys;
+	struct current current; /* struct keys, never NULL */
 };
-
-static void store_count(void *keys)
-{
-	atomic_fetch_add_explicit(&((struct keys *)keys)->references, 1, memory_order_relaxed);
-}
 
 static struct keys *store_acquire(struct keystore *store)
 {
-	return current_acquire(&store->keys, store_count);
+	return (struct keys *)current_acquire(&store->current);
+}
+
+static void store_publish(struct keystore *store, struct keys *keys)
+{
+	keys_release((struct keys *)current_replace(&store->current, &keys->counted));
 }
 
 static bool same_text(const char *a, const char *b)
@@ -492,10 +463,10 @@ static bool keys_changed(const struct keys *keys)
 	}
 	struct stamp now;
 	bool same = keys->problem == NULL && fstat(folder, &status) == 0 &&
-	            (now = stamp_of(&status), same_stamp(&keys->folder, &now));
+	            (now = stamp_of(&status), stamp_same(&keys->folder, &now));
 	for (size_t i = 0; same && i < keys->count; i++) {
 		same = fstatat(folder, keys->items[i].file, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-		       (now = stamp_of(&status), same_stamp(&keys->stamps[i], &now));
+		       (now = stamp_of(&status), stamp_same(&keys->stamps[i], &now));
 	}
 	close(folder);
 	return !same;
@@ -507,7 +478,7 @@ static void store_read(struct keystore *store)
 	struct keys *before = store_acquire(store);
 	struct keys *after = keys_load(store->path, store->user, before);
 	store_log(before, after);
-	keys_release(current_replace(&store->keys, after));
+	store_publish(store, after);
 	keys_release(before);
 }
 
@@ -521,7 +492,7 @@ struct keystore *keystore_create(const char *path, uid_t user)
 	atomic_flag_clear(&store->busy);
 	struct keys *keys = keys_load(path, user, NULL);
 	store_log(NULL, keys);
-	current_init(&store->keys, keys);
+	store_publish(store, keys);
 	atomic_init(&store->next_look, clock_now() + LOOK_EVERY_S * CLOCK_NS_PER_S);
 	return store;
 }
@@ -529,7 +500,7 @@ struct keystore *keystore_create(const char *path, uid_t user)
 void keystore_destroy(struct keystore *store)
 {
 	if (store != NULL) {
-		keys_release(current_get(&store->keys));
+		keys_release((struct keys *)current_replace(&store->current, NULL));
 		free(store->path);
 		free(store);
 	}

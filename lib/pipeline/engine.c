@@ -4,6 +4,7 @@
 #include "lib/base/log.h"
 #include "lib/pipeline/housekeeping.h"
 #include "lib/pipeline/stage_dnsbl.h"
+#include "lib/pipeline/stage_geo.h"
 #include "lib/pipeline/stage_list.h"
 #include "lib/pipeline/stage_lists.h"
 #include "lib/pipeline/stage_sign.h"
@@ -31,6 +32,7 @@ struct engine {
 	struct lists *lists;
 	struct dnsbl_health *dnsbl_health; /* NULL: explain */
 	struct upkeep *upkeep; /* likewise */
+	struct geo *geo;
 	pthread_mutex_t lock; /* guards config: held for a pointer and a count only */
 	struct config *config;
 };
@@ -78,6 +80,15 @@ static const char *engine_keys_dir(const struct config *config)
 {
 	const struct sign_settings *sign = config_settings(config, stages_section(&stage_sign));
 	return sign->keys_dir;
+}
+
+static void engine_geo_settings(const struct config *config, struct geo_settings *settings_r)
+{
+	bool off = config_mode(config, stages_section(&stage_geo)) == MODE_OFF;
+	stage_geo_settings(config_settings(config, stages_section(&stage_geo)), settings_r);
+	for (size_t i = 0; i < GEO_KINDS && off; i++) {
+		settings_r->paths[i] = "";
+	}
 }
 
 /* What the workers are started with. Valid while config and engine are. */
@@ -224,6 +235,9 @@ struct engine *engine_open(struct config *config, const struct engine_options *o
 		engine->dnsbl_health = dnsbl_health_create(engine->dns);
 		engine_configure_dnsbl(engine, config);
 	}
+	struct geo_settings geo;
+	engine_geo_settings(config, &geo);
+	engine->geo = geo_open(&geo);
 	engine_log_start(engine, config);
 	engine->housekeeping = engine_records(engine) ? housekeeping_start(engine) : NULL;
 	engine->upkeep = engine->daemon && engine->store != NULL ? upkeep_start(engine) : NULL;
@@ -238,6 +252,7 @@ void engine_close(struct engine *engine)
 	housekeeping_stop(engine->housekeeping);
 	dnsbl_health_destroy(engine->dnsbl_health);
 	upkeep_stop(engine->upkeep);
+	geo_close(engine->geo);
 	keystore_destroy(engine->keystore);
 	lists_close(engine->lists);
 	keeper_close(engine->keeper);
@@ -328,6 +343,9 @@ void engine_publish(struct engine *engine, struct config *config)
 	config_release(old);
 	config_release(before);
 	keystore_reload(engine->keystore, engine_keys_dir(config));
+	struct geo_settings geo;
+	engine_geo_settings(config, &geo);
+	geo_configure(engine->geo, &geo);
 }
 
 struct config *engine_config(struct engine *engine)
@@ -392,6 +410,11 @@ void engine_stop_store(struct engine *engine)
 struct lists *engine_lists(struct engine *engine)
 {
 	return engine->lists;
+}
+
+struct geo *engine_geo(struct engine *engine)
+{
+	return engine->geo;
 }
 
 struct keystore *engine_keystore(struct engine *engine)

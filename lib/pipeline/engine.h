@@ -4,6 +4,7 @@
 
 #include "lib/auth/keystore.h"
 #include "lib/dns/dns.h"
+#include "lib/geo/geo.h"
 #include "lib/inspect/keeper.h"
 #include "lib/inspect/poison.h"
 #include "lib/pipeline/lists.h"
@@ -52,5 +53,6 @@ bool engine_records(const struct engine *engine);  /* is there one that is writt
 struct lists *engine_lists(struct engine *engine); /* of lists { } and of the store */
 struct dnsbl_health *engine_dnsbl_health(struct engine *engine); /* NULL in explain: nothing is tested beforehand */
 struct keystore *engine_keystore(struct engine *engine); /* of sign.keys_dir */
+struct geo *engine_geo(struct engine *engine);           /* never NULL */
 
 #endif

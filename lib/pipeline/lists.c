@@ -33,11 +33,6 @@ struct lists {
 
 /* ---- sets ---- */
 
-static void set_count(void *set)
-{
-	atomic_fetch_add_explicit(&((struct list_set *)set)->references, 1, memory_order_relaxed);
-}
-
 /* Takes the references. */
 static struct list_set *set_create(struct list_index *fixed, struct list_index *stored, bool known)
 {
@@ -45,7 +40,7 @@ static struct list_set *set_create(struct list_index *fixed, struct list_index *
 	if (set == NULL) {
 		abort();
 	}
-	atomic_init(&set->references, 1);
+	counted_init(&set->counted);
 	set->fixed = fixed;
 	set->stored = stored;
 	set->known = known;
@@ -54,16 +49,22 @@ static struct list_set *set_create(struct list_index *fixed, struct list_index *
 
 struct list_set *lists_acquire(struct lists *lists)
 {
-	return current_acquire(&lists->current, set_count);
+	return (struct list_set *)current_acquire(&lists->current);
 }
 
 void list_set_release(struct list_set *set)
 {
-	if (set != NULL && atomic_fetch_sub_explicit(&set->references, 1, memory_order_acq_rel) == 1) {
+	if (set != NULL && counted_release(&set->counted)) {
 		list_index_release(set->fixed);
 		list_index_release(set->stored);
 		free(set);
 	}
+}
+
+/* Takes the reference. */
+static void set_publish(struct lists *lists, struct list_set *set)
+{
+	list_set_release((struct list_set *)current_replace(&lists->current, &set->counted));
 }
 
 const struct list_entry *list_set_find(const struct list_set *set, const struct list_text *owner,
@@ -111,10 +112,10 @@ void lists_configure(struct lists *lists, const struct option_entries *allow, co
 	/* What stands in both is blocked. */
 	struct list_index *fixed = put_all(put_all(list_index_create(lists->seed), allow), block);
 	pthread_mutex_lock(&lists->lock);
-	const struct list_set *before = current_get(&lists->current);
-	list_set_release(
-	    current_replace(&lists->current, set_create(fixed, list_index_acquire(before->stored), before->known)));
+	struct list_set *before = lists_acquire(lists);
+	set_publish(lists, set_create(fixed, list_index_acquire(before->stored), before->known));
 	pthread_mutex_unlock(&lists->lock);
+	list_set_release(before);
 }
 
 /* ---- the store ---- */
@@ -147,12 +148,13 @@ static void lists_publish(struct lists *lists, const struct reading *reading, bo
 {
 	size_t broken;
 	pthread_mutex_lock(&lists->lock);
-	const struct list_set *before = current_get(&lists->current);
+	struct list_set *before = lists_acquire(lists);
 	struct list_index *empty = whole ? list_index_create(lists->seed) : NULL;
 	struct list_index *stored =
 	    list_index_change(whole ? empty : before->stored, reading->entries, reading->count, &broken);
-	list_set_release(current_replace(&lists->current, set_create(list_index_acquire(before->fixed), stored, true)));
+	set_publish(lists, set_create(list_index_acquire(before->fixed), stored, true));
 	pthread_mutex_unlock(&lists->lock);
+	list_set_release(before);
 	list_index_release(empty);
 	if (broken > 0) {
 		log_error("lists: %zu header patterns of the store cannot be used; see mailreeve list show", broken);
@@ -227,8 +229,7 @@ struct lists *lists_open(struct store *store, bool watch)
 	lists->looked_at = clock_now();
 	pthread_mutex_init(&lists->lock, NULL);
 	pthread_cond_init(&lists->wake, NULL);
-	current_init(&lists->current,
-	             set_create(list_index_create(lists->seed), list_index_create(lists->seed), store == NULL));
+	set_publish(lists, set_create(list_index_create(lists->seed), list_index_create(lists->seed), store == NULL));
 	if (store != NULL) {
 		lists_look(lists);
 		lists->watching = watch && pthread_create(&lists->thread, NULL, lists_watch, lists) == 0;
@@ -251,7 +252,7 @@ void lists_close(struct lists *lists)
 		pthread_mutex_unlock(&lists->lock);
 		pthread_join(lists->thread, NULL);
 	}
-	list_set_release(current_get(&lists->current));
+	list_set_release((struct list_set *)current_replace(&lists->current, NULL));
 	pthread_cond_destroy(&lists->wake);
 	pthread_mutex_destroy(&lists->lock);
 	free(lists);

@@ -7,14 +7,14 @@
 #include "lib/policy/list_index.h"
 #include "lib/policy/option.h"
 
-#include <stdatomic.h>
+#include "lib/base/current.h"
 
 struct lists;
 struct store;
 
 /* What holds at one moment: immutable, counted. */
 struct list_set {
-	atomic_uint references;
+	struct counted counted;
 	struct list_index *fixed;  /* of the configuration */
 	struct list_index *stored; /* has the same seed */
 	bool known;                /* false: there is a store, and it could not be read since the start */

@@ -129,7 +129,7 @@ const char *rate_value_seen(struct session *session, const struct rate_rule *rul
 		           ? client_key_network(session->arena, &session->client)
 		           : NULL;
 	case RATE_COUNTRIES:
-		return NULL;
+		return session->geo.country[0] != '\0' ? session->geo.country : NULL;
 	case RATE_MESSAGES:
 	case RATE_RECIPIENTS:
 	case RATE_BYTES:

@@ -126,6 +126,9 @@ static void fill_client(struct session *session, struct history_message *message
 	message->peer = ip_text(session, &session->peer);
 	message->client_name = safe(session, session->client_name, TEXT_MAX);
 	message->helo = safe(session, session->helo, TEXT_MAX);
+	message->country = session->geo.country;
+	message->asn = session->geo.asn;
+	message->as_name = session->geo.as_name == NULL ? "" : safe(session, session->geo.as_name, TEXT_MAX);
 	message->tls_version = safe(session, session->tls_version, TEXT_MAX);
 	message->tls_cipher = safe(session, session->tls_cipher, TEXT_MAX);
 	message->auth_user = safe(session, session->auth_user, TEXT_MAX);

@@ -38,7 +38,7 @@ struct session *session_create(struct engine *engine)
 	session->config = engine_config(engine);
 	session->connection = arena_create(CONNECTION_CHUNK);
 	session->lookups = lookups_create(engine_dns(engine));
-	session->client_name = session->tls_version = session->tls_cipher = "";
+	session->client_name = session->mta_name = session->tls_version = session->tls_cipher = "";
 	session->authserv_id = session->queue_id = session->auth_user = "";
 	session->mail_from = (struct address){"", "", ""};
 	return session;
@@ -95,10 +95,21 @@ void session_connect(struct session *session, const struct ip *client, const cha
 	}
 	session->client_known = true;
 	session->client_name = connection_text(session, host);
+	session->mta_name = connection_text(session, authserv_id);
 	session->authserv_id = session_authserv_id(session, authserv_id);
 	session->direction = session_from_own_network(session) ? DIRECTION_OUTBOUND : DIRECTION_INBOUND;
 	pipeline_advance(session, PHASE_CONNECT);
 	lookups_mark(session->lookups);
+}
+
+void session_name_verified(struct session *session)
+{
+	session->peer_name_verified = true;
+}
+
+void session_local(struct session *session, const char *address)
+{
+	ip_parse(address, &session->local);
 }
 
 /* Sendmail tells its bare version. */
@@ -158,6 +169,10 @@ static void transaction_reset(struct session *session)
 	session->recipients = NULL;
 	session->recipient_count = session->recipient_capacity = session->refused_count = session->rejected_count = 0;
 	session->smtputf8 = false;
+	session->iprev_known = session->helo_known = session->geo_stated = false;
+	session->iprev = (struct iprev_verdict){.result = AUTH_NONE, .name = ""};
+	session->client_stated = 0;
+	session->client_until = 0;
 	session->spf_known = session->spf_helo_known = session->spf_helo_checked = session->keys_known = false;
 	session->arc_keys_known = session->inspected = session->arc_known = session->dmarc_known = false;
 	session->spf = session->spf_helo = (struct spf_verdict){.result = AUTH_NONE, .domain = ""};

@@ -12,7 +12,10 @@
 #include "lib/auth/arc_keys.h"
 #include "lib/auth/dkim_keys.h"
 #include "lib/auth/dmarc.h"
+#include "lib/auth/helo.h"
+#include "lib/auth/iprev.h"
 #include "lib/auth/spf.h"
+#include "lib/geo/geo.h"
 #include "lib/inspect/pool.h"
 #include "lib/mail/address.h"
 #include "lib/mail/message.h"
@@ -74,6 +77,10 @@ struct session {
 	struct ip client;         /* whose mail it is: the peer, or behind a trusted upstream relay who gave it the mail */
 	bool client_known;        /* false: the peer is an upstream relay, and its Received fields are not there yet */
 	const char *client_name;  /* verified by the MTA, "" or "[192.0.2.1]" when it has none */
+	bool peer_name_verified;  /* the MTA has led client_name back to the peer's address (iprev) */
+	const char *mta_name;     /* what the MTA calls itself, "": not told */
+	struct ip local;          /* our address that the peer has connected to; IP_UNKNOWN: not told */
+	struct geo_facts geo;     /* of the client, as soon as it is known and stage_geo runs */
 	char helo[SESSION_HELO_SIZE]; /* the last one */
 	unsigned helo_count;          /* how many there were */
 	const char *authserv_id;
@@ -96,6 +103,15 @@ struct session {
 	enum message_status message_status; /* the first trouble, MESSAGE_OK so far */
 
 	/* What stages found out */
+	bool iprev_known; /* with a client of IP_UNKNOWN there is no iprev to know */
+	struct iprev_verdict iprev;
+	bool helo_known;
+	struct helo helo_said;
+	enum helo_match helo_match; /* valid when helo_known, and helo_said has a name and the client an address */
+	const char *helo_detail;
+	uint64_t client_until;  /* monotonic: so long the end of message waits for nothing but stage_client; 0: not yet */
+	uint32_t client_stated; /* findings of stage_client that are stated, by its own numbers */
+	bool geo_stated;
 	bool spf_known, spf_helo_known, keys_known, arc_keys_known, inspected, arc_known, dmarc_known;
 	bool spf_helo_checked;  /* HELO was checked beside MAIL FROM: spf_helo says more than spf */
 	struct spf_verdict spf; /* of MAIL FROM; valid when spf_known and direction inbound */
@@ -148,6 +164,10 @@ void session_destroy(struct session *session); /* takes NULL; ends an unfinished
 
 /* client NULL: unknown; for local submission the milter gives 127.0.0.1. host may be NULL. authserv_id: the MTA's name or NULL. */
 void session_connect(struct session *session, const struct ip *client, const char *host, const char *authserv_id);
+/* The MTA has led the name of session_connect() back to the address. Before session_connect(). */
+void session_name_verified(struct session *session);
+/* The address of ours that the client has connected to; NULL: not told. */
+void session_local(struct session *session, const char *address);
 /* The MTA's macro v, "Postfix 3.7.11" or "8.17.1"; NULL: not told. */
 void session_mta(struct session *session, const char *version);
 void session_helo(struct session *session, const char *helo);

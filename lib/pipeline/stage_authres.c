@@ -189,6 +189,19 @@ static void authres_add_arc(struct session *session, struct authres *authres)
 	}
 }
 
+/* RFC 8601 2.7.3. */
+static void authres_add_iprev(struct session *session, struct authres *authres)
+{
+	const struct iprev_verdict *iprev = &session->iprev;
+	char client[IP_TEXT_SIZE];
+	ip_format(&session->client, client);
+	authres_method(authres, "iprev", iprev->result, iprev->problem, NULL);
+	authres_property(authres, "policy", "iprev", client);
+	if (iprev->name[0] != '\0') {
+		field_comment(&authres->field, iprev->name);
+	}
+}
+
 static const char *spf_comment(struct session *session)
 {
 	const struct spf_verdict *spf = &session->spf;
@@ -243,6 +256,9 @@ static void authres_insert(struct session *session, const struct authres_setting
 	if (session->dmarc_known) {
 		authres_add_dmarc(session, &authres);
 	}
+	if (session->iprev_known) {
+		authres_add_iprev(session, &authres);
+	}
 	if (spf && settings->received_spf) {
 		authres_insert_spf(session);
 	}
@@ -257,7 +273,9 @@ static enum stage_progress authres_end(struct session *session, const void *sett
 	bool spf = pipeline_runs(session, &stage_spf);
 	bool spf_done = !spf || (session->spf_known && session->spf_helo_known);
 	bool arc_done = !pipeline_runs(session, &stage_arc) || session->arc_known;
-	if (inbound && (!spf_done || !session->inspected || !arc_done || (dmarc && !session->dmarc_known))) {
+	bool iprev_done = !pipeline_runs(session, &stage_client) || session->iprev_known || !session->client_known ||
+	                  session->client.family == IP_UNKNOWN;
+	if (inbound && (!iprev_done || !spf_done || !session->inspected || !arc_done || (dmarc && !session->dmarc_known))) {
 		return STAGE_PENDING;
 	}
 	authres_clean(session);

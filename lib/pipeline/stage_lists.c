@@ -459,6 +459,7 @@ static void add_client(struct session *session, struct lists_state *state)
 	if (!state->client_added && session->client_known && session->direction == DIRECTION_INBOUND) {
 		state->client_added = true;
 		list_names_add_client(&state->names, session);
+		list_names_add_place(&state->names, session->geo.country, session->geo.asn);
 	}
 }
 

@@ -29,6 +29,20 @@ static void line_signed(struct session *session, struct strbuf *line)
 	}
 }
 
+static void line_client(struct session *session, struct strbuf *line)
+{
+	const struct geo_facts *geo = &session->geo;
+	if (session->iprev_known) {
+		strbuf_printf(line, " iprev=%s", auth_result_name(session->iprev.result));
+	}
+	if (geo->country[0] != '\0' && ip_equal(&geo->address, &session->client)) {
+		strbuf_printf(line, " country=%s", geo->country);
+	}
+	if (geo->asn != 0 && ip_equal(&geo->address, &session->client)) {
+		strbuf_printf(line, " asn=%u", geo->asn);
+	}
+}
+
 static void line_findings(struct session *session, struct strbuf *line)
 {
 	struct strbuf codes;
@@ -79,6 +93,7 @@ static void line_begin(struct session *session, struct strbuf *line, const struc
 	if (session->auth_user[0] != '\0') {
 		line_text(session, line, "auth", session->auth_user);
 	}
+	line_client(session, line);
 	line_text(session, line, "from", arena_printf(session->arena, "<%s>", session->mail_from.text));
 }
 

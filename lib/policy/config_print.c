@@ -48,6 +48,8 @@ static void print_value(const struct option_row *row, const char *const *texts, 
 	case OPTION_DOMAINS:
 	case OPTION_RULES:
 	case OPTION_ENTRIES:
+	case OPTION_COUNTRIES:
+	case OPTION_ASNS:
 		break;
 	}
 	fputc('{', out);
@@ -206,7 +208,7 @@ static void sample_actions(const struct section *const *sections, size_t count, 
 	      "#    score_tag = 3\n"
 	      "#    attachment.macro = \"reject enforced\"\n"
 	      "#}\n"
-	      "#user \"bob@example.org\" {\n"
+	      "#recipient \"bob@example.org\" {\n"
 	      "#    spf.fail = tag\n"
 	      "#}\n",
 	      out);

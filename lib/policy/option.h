@@ -24,6 +24,8 @@ enum option_type {
 	OPTION_NETWORKS, /* {"192.0.2.0/24", "::1"}         struct option_networks */
 	OPTION_DOMAINS,  /* {"example.org"}                 const char *const *, NULL-ended: domains, canonical (mail/domain.h) */
 	OPTION_ENTRIES,  /* {"a@example.org", "10.0.0.0/8"} struct option_entries: of everybody's list; min: their enum list_action */
+	OPTION_COUNTRIES, /* {"SE", "NO"}                   const char *const *, NULL-ended: ISO 3166-1 alpha-2, capitals */
+	OPTION_ASNS,     /* {"AS29518", "64496"}            struct option_numbers: of autonomous systems */
 	OPTION_REAL,     /* 2.5                             double, min..max, three decimals at most */
 	OPTION_WORD,     /* one of words[]                  int: its value */
 	OPTION_RULES     /* {"rule", "rule"}                what the row's own parser makes of it */
@@ -44,6 +46,11 @@ struct option_networks {
 struct option_entries {
 	size_t count;
 	const struct list_entry *items;
+};
+
+struct option_numbers {
+	size_t count;
+	const uint32_t *items;
 };
 
 struct option_word {

@@ -25,7 +25,8 @@ static const struct unit sizes[] = {{"", 1}, {"K", 1 << 10}, {"M", 1 << 20}, {"G
 bool option_is_list(const struct option_row *row)
 {
 	return row->type == OPTION_STRINGS || row->type == OPTION_NETWORKS || row->type == OPTION_DOMAINS ||
-	       row->type == OPTION_RULES || row->type == OPTION_ENTRIES;
+	       row->type == OPTION_RULES || row->type == OPTION_ENTRIES || row->type == OPTION_COUNTRIES ||
+	       row->type == OPTION_ASNS;
 }
 
 static bool parse_units(const char *text, const struct unit *units, uint64_t *value_r)
@@ -163,6 +164,37 @@ static bool parse_domains(struct arena *arena, const char *const *values, size_t
 	return true;
 }
 
+static bool parse_countries(struct arena *arena, const char *const *values, size_t count, const char *const **codes_r)
+{
+	const char **codes = arena_alloc(arena, (count + 1) * sizeof *codes);
+	for (size_t i = 0; i < count; i++) {
+		if (strlen(values[i]) != 2 || !ascii_is_alpha(values[i][0]) || !ascii_is_alpha(values[i][1])) {
+			return false;
+		}
+		codes[i] = arena_printf(arena, "%c%c", values[i][0] & ~0x20, values[i][1] & ~0x20);
+	}
+	*codes_r = codes;
+	return true;
+}
+
+static bool parse_asns(struct arena *arena, const char *const *values, size_t count, struct option_numbers *asns_r)
+{
+	uint32_t *items = arena_alloc(arena, (count + 1) * sizeof *items);
+	for (size_t i = 0; i < count; i++) {
+		struct slice text = slice_from(values[i]);
+		unsigned long long number;
+		if (slice_starts_nocase(text, SLICE_LITERAL("AS"))) {
+			text = (struct slice){text.data + 2, text.len - 2};
+		}
+		if (!slice_to_uint(text, UINT32_MAX, &number) || number == 0) {
+			return false;
+		}
+		items[i] = (uint32_t)number;
+	}
+	*asns_r = (struct option_numbers){count, items};
+	return true;
+}
+
 /* Up to three decimals, so that "%g" prints what reads back to the same. */
 static bool parse_score(const char *text, double *score_r)
 {
@@ -230,6 +262,10 @@ bool option_parse(const struct option_row *row, struct arena *arena, const char 
 		return parse_domains(arena, values, count, member);
 	case OPTION_ENTRIES:
 		return parse_entries(row, arena, values, count, member);
+	case OPTION_COUNTRIES:
+		return parse_countries(arena, values, count, member);
+	case OPTION_ASNS:
+		return parse_asns(arena, values, count, member);
 	case OPTION_REAL:
 		return parse_real(row, values[0], member);
 	case OPTION_WORD:
@@ -322,6 +358,8 @@ const char *option_limits(const struct option_row *row, struct arena *arena)
 	case OPTION_DOMAINS:
 	case OPTION_RULES:
 	case OPTION_ENTRIES:
+	case OPTION_COUNTRIES:
+	case OPTION_ASNS:
 		break;
 	}
 	return "";
@@ -353,6 +391,10 @@ const char *option_expected(const struct option_row *row, struct arena *arena)
 		       "mailreeve list takes them; an allow entry that anybody could make true is \"ENTRY forced\"";
 	case OPTION_DOMAINS:
 		return "a list of domain names such as {\"example.org\", \"example.net\"}";
+	case OPTION_COUNTRIES:
+		return "a list of countries by their two letters (ISO 3166) such as {\"SE\", \"NO\"}";
+	case OPTION_ASNS:
+		return "a list of autonomous systems such as {\"AS64496\", \"AS64511\"}";
 	case OPTION_REAL:
 		return arena_printf(arena, "a number with three decimals at most, %s, such as %s", limits, row->fallback);
 	case OPTION_WORD:

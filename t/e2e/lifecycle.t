@@ -134,7 +134,7 @@ sub drain {
     kill 'CONT', @workers;
     is(scalar(grep { $_->verdict eq 'c' } @running), 20, 'every running transaction gets its answer');
     is(stop($daemon->{process}, 'CONT', 30), 0, 'then the old daemon ends');
-    is(scalar(() = $daemon->log_text =~ /RUN\d+: verdict=accept/g), 20, 'with a verdict line for each');
+    is(scalar(() = $daemon->log_text =~ /RUN\d+: verdict=(?:accept|tag)/g), 20, 'with a verdict line for each');
     passes($next, 'the next one\'s socket is still there');
     is(read_file($pid_file), "$next->{process}{pid}\n", 'and its pid file');
     is($next->down, 0, 'it ends');

@@ -47,6 +47,21 @@ is($session->finish, 'c', 'the null sender is HELO\'s');
 $verdict = $daemon->verdict(qr/^\S+ NULL:/);
 is_deeply([ @{$verdict}{qw(spf spf_helo)} ], [ 'temperror', undef ], 'which is then waited for, and told once');
 $daemon->down;
+unlike($daemon->log_text, qr/Sanitizer|runtime error/, 'no sanitizer has complained');
+
+# So it is with the name of the client's address.
+$dns = Mailreeve::Dns->slow(1, '7.0.0.127.in-addr.arpa' => 'silence', 'ten.example' => 'v=spf1 ip4:127.0.0.7 -all');
+$daemon = Mailreeve::Daemon->start(forwarder => $dns->{forwarder}, dns => 'timeout = 4s deadline = 6s',
+    config => "own_networks = {\"127.0.0.1\"}\n");
+$session = Mailreeve::Milter->session($daemon->{socket}, from => 'a@ten.example', id => 'NAMELESS');
+$start = time;
+is($session->finish, 'c', 'the message is accepted');
+cmp_ok(time - $start, '<', 2, 'without waiting for DNS to give up');
+$verdict = $daemon->verdict(qr/^\S+ NAMELESS:/);
+is_deeply([ @{$verdict}{qw(spf iprev)} ], [ 'pass', 'temperror' ], 'iprev is temperror');
+like($verdict->{findings}, qr/\bclient\.ptr_temperror\b/, 'and a finding');
+unlike($verdict->{findings}, qr/\bclient\.ptr_missing\b/, 'which is not that the name is missing');
+$daemon->down;
 
 unlike($daemon->log_text, qr/Sanitizer|runtime error/, 'no sanitizer has complained');
 done_testing();

@@ -62,7 +62,7 @@ like(finish(body => eicar() . "\r\n"), qr/^550 5\.7\.0 /, 'and EICAR');
 $clamd->down('KILL');
 like(finish(), qr/^451 4\.3\.0 /, 'clamd is dead: inbound mail is put off');
 is(finish(address => '127.0.0.1'), 'c', 'outbound mail as configured');
-ok((grep { /findings=virus\.not_scanned/ } split /\n/, $daemon->log_text) == 2, 'both by virus.not_scanned');
+ok((grep { /findings=\S*\bvirus\.not_scanned/ } split /\n/, $daemon->log_text) == 2, 'both by virus.not_scanned');
 wait_until('the self-test to fail', sub { $daemon->log_text =~ /error: virus self-test: clamd at \S+: / });
 pass('the self-test tells');
 $clamd->up;
@@ -85,7 +85,7 @@ sub fake ($answer, $version = 'ClamAV 1.4.6') {
     wait_until('the stand-in', sub { answers($socket) });
     return (judged(with_clamd('', $socket), $messages[0]))[0];
 }
-sub codes ($object) { return join ' ', map { $_->{code} } @{ $object->{findings} } }
+sub codes ($object) { return join ' ', grep { !/^client\./ } map { $_->{code} } @{ $object->{findings} } }
 is(codes(fake('fd[10]: OK')), 'virus.no_database', 'a clamd without daily.cvd');
 is(codes(fake('fd[10]: OK', 'ClamAV 1.4.6/27000/' . gmtime(time - 2 * 86400))), '', 'one with it');
 my $old = fake('fd[10]: OK', 'ClamAV 1.4.6/27000/' . gmtime(time - 20 * 86400));

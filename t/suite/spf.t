@@ -31,7 +31,7 @@ END
 
 sub judged ($options, @arg) {
     state $n = 0;
-    my $file = write_file(work_dir() . '/conf' . ++$n, "authserv_id = \"mx.test.example\"\n$options");
+    my $file = write_file(work_dir() . '/conf' . ++$n, "authserv_id = \"mx.test.example\"\nclient { mode = off }\n$options");
     return decode_json(run_ok(test_program('mailreeve'), 'explain', '--config', $file, '--dns-zone', $zone, '--json', @arg));
 }
 sub from ($client, $helo, $from, $options = '') { return judged($options, '--client', $client, '--helo', $helo, '--from', $from) }

@@ -11,6 +11,7 @@ struct settings {
 	const char *text;
 	const char *const *texts;
 	struct option_networks networks;
+	struct option_numbers asns;
 	int word;
 };
 
@@ -40,6 +41,9 @@ static const struct option_row row_networks = {
     "networks", OPTION_NETWORKS, offsetof(struct settings, networks), "127.0.0.0/8, ::1", 0, 0, NULL, "", NULL, NULL, NULL};
 static const struct option_row row_domains = {
     "domains", OPTION_DOMAINS, offsetof(struct settings, texts), "", 0, 0, NULL, "", NULL, NULL, NULL};
+static const struct option_row row_countries = {
+    "countries", OPTION_COUNTRIES, offsetof(struct settings, texts), "", 0, 0, NULL, "", NULL, NULL, NULL};
+static const struct option_row row_asns = {"asns", OPTION_ASNS, offsetof(struct settings, asns), "", 0, 0, NULL, "", NULL, NULL, NULL};
 static const struct option_row row_word = {"word",  OPTION_WORD, offsetof(struct settings, word), "red", 0, 0,
                                            colours, "", NULL, NULL, NULL};
 
@@ -207,6 +211,28 @@ static void test_networks(struct arena *arena)
 	ok(option_parse(&row_networks, arena, NULL, 0, &settings) && settings.networks.count == 0, "no networks");
 }
 
+static void test_countries(struct arena *arena)
+{
+	static const char *const bad[] = {"", "S", "SWE", "S1", "1E", "S ", "\xc3\xa4"};
+	static const char *const bad_asns[] = {"", "AS", "0", "AS0", "AS 1", "ASN1", "-1", "4294967296", "1.5", "A1"};
+	const char *const good[] = {"se", "No"};
+	const char *const asns[] = {"AS64496", "as1", "4294967295"};
+	struct settings settings;
+	ok(option_parse(&row_countries, arena, good, 2, &settings) && strcmp(settings.texts[0], "SE") == 0 &&
+	       strcmp(settings.texts[1], "NO") == 0 && settings.texts[2] == NULL,
+	   "countries are written in capitals");
+	ok(option_parse(&row_countries, arena, NULL, 0, &settings) && settings.texts[0] == NULL, "no countries");
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		ok(!parse_one(&row_countries, arena, bad[i], &settings), "no country: \"%s\"", bad[i]);
+	}
+	ok(option_parse(&row_asns, arena, asns, 3, &settings) && settings.asns.count == 3 && settings.asns.items[0] == 64496 &&
+	       settings.asns.items[1] == 1 && settings.asns.items[2] == UINT32_MAX,
+	   "autonomous systems");
+	for (size_t i = 0; i < sizeof bad_asns / sizeof *bad_asns; i++) {
+		ok(!parse_one(&row_asns, arena, bad_asns[i], &settings), "no autonomous system: \"%s\"", bad_asns[i]);
+	}
+}
+
 static void test_fallback(struct arena *arena)
 {
 	const char *const *texts;
@@ -306,6 +332,7 @@ int main(void)
 	test_words(arena);
 	test_texts(arena);
 	test_networks(arena);
+	test_countries(arena);
 	test_fallback(arena);
 	test_expected(arena);
 	test_actions();

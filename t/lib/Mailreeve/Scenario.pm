@@ -10,7 +10,8 @@ use MIME::Base64 qw(encode_base64);
 use Test::More;
 use Mailreeve::Daemon;
 use Mailreeve::Dns;
-use Mailreeve::Process qw(work_dir run_ok read_file wait_until);
+use Mailreeve::Mmdb qw(write_mmdb);
+use Mailreeve::Process qw(work_dir run_ok read_file write_file wait_until);
 use Mailreeve::Smtp;
 
 our @EXPORT_OK = qw(eicar zip sign make_key run_scenario message);
@@ -83,6 +84,10 @@ fresh.example. TXT "v=spf1 ip4:127.0.0.7 -all"
 _dmarc.fresh.example. TXT "v=DMARC1; p=reject"
 helo.example. TXT "v=spf1 ip4:127.0.0.7 -all"
 lists.example. TXT "v=spf1 ip4:127.0.0.9 -all"
+7.0.0.127.in-addr.arpa. PTR client.example.
+client.example. A 127.0.0.7
+10.0.0.127.in-addr.arpa. PTR pool-127-0-0-10.dsl.isp.example.
+pool-127-0-0-10.dsl.isp.example. A 127.0.0.10
 END
 }
 
@@ -94,12 +99,14 @@ sub run_scenario ($mta_class) {
         forwarder => $dns->{forwarder},
         dns => 'timeout = 2s deadline = 3s ttl_negative_max = 1s',
         config => "own_networks = {\"127.0.0.1\"}\nmessage_memory = 256K\nauthres { received_spf = yes }\n"
+            . 'geo { country_database = "' . write_mmdb(work_dir() . '/geo.mmdb', 'SE', 64496) . "\" asn_database = \"\" only_countries = {\"SE\", \"NO\"} }\n"
+            . "policy { client.helo_bare_address = reject geo.country_not_listed = reject }\n"
             . "dmarc { trusted_forwarders = {\"127.0.0.8\"} mailing_lists = {\"lists.example\"} }\n",
     );
     my $sink = Mailreeve::Smtp->sink;
     my $mta = $mta_class->start(sink => $sink->{port}, milter => "unix:$daemon->{socket}");
     my $self = { dns => $dns, daemon => $daemon, sink => $sink, mta => $mta, key => $key };
-    for my $part (\&clean, \&fifty, \&fifty_outbound, \&forwarded, \&forgeries, \&infected, \&quarantine, \&signed, \&envelopes, \&large, \&dead_dns) {
+    for my $part (\&clean, \&fifty, \&fifty_outbound, \&forwarded, \&forgeries, \&infected, \&quarantine, \&signed, \&envelopes, \&strangers, \&countries, \&large, \&dead_dns) {
         $part->($self);
     }
     return $self;
@@ -299,6 +306,59 @@ sub envelopes ($self) {
     $smtp->say_line('RSET');
     like($smtp->deliver(from => 'a@good.example', to => 'b@dst.example', message => $clean), qr/^250 /, 'third, after RSET: taken');
     $smtp->say_line('QUIT');
+    return;
+}
+
+# HELO, and the names of the client's address.
+sub strangers ($self) {
+    my ($id, $text) = message(from => 'a@good.example');
+    like(send_from($self, '127.0.0.7', from => 'a@good.example', message => $text), qr/^250 /, 'a client with a good name');
+    like(arrived($self, $id), qr/iprev=pass\s+policy\.iprev=127\.0\.0\.7\s+\(client\.example\)/, 'has iprev=pass');
+    my $verdict = $self->{daemon}->verdict(qr/from=<a\@good\.example>.* iprev=|iprev=.*from=<a\@good\.example>/);
+    is($verdict->{iprev}, 'pass', 'the log tells iprev');
+    ($id, $text) = message(from => 'a@none.example');
+    like(send_from($self, '127.0.0.10', from => 'ten@none.example', helo => 'mx.test.example', message => $text), qr/^250 /, 'one from a pool that takes our name');
+    my $got = arrived($self, $id);
+    like($got, qr/iprev=pass\s+policy\.iprev=127\.0\.0\.10\s/, 'has a name too');
+    like($got, qr/^X-Mailreeve-Verdict: tag;.*finding=client\.ptr_generic;\s+finding=client\.helo_ours/ms, 'and is tagged for both');
+    ($id, $text) = message(from => 'a@none.example');
+    like(send_from($self, '127.0.0.11', from => 'eleven@none.example', helo => 'client.example', message => $text), qr/^250 /, 'one without a name');
+    like(arrived($self, $id), qr/iprev=permerror \(the address has no PTR record\)\s+policy\.iprev=127\.0\.0\.11/, 'has iprev=permerror');
+    my $smtp = Mailreeve::Smtp->connect_to($self->{mta}{port}, local => '127.0.0.7');
+    $smtp->say_line('HELO 127.0.0.1');
+    $smtp->say_line('MAIL FROM:<a@good.example>');
+    like($smtp->say_line('RCPT TO:<b@dst.example>'), qr/^550 5\.5\.2 .*must stand in brackets/, 'a rule is answered at RCPT');
+    $smtp->say_line('RSET');
+    $smtp->say_line('HELO client.example');
+    $smtp->say_line('MAIL FROM:<a@good.example>');
+    like($smtp->say_line('RCPT TO:<b@dst.example>'), qr/^250 /, 'and HELO is judged anew');
+    $smtp->say_line('QUIT');
+    return;
+}
+
+# The database is replaced while we run; one that is damaged is not taken.
+sub countries ($self) {
+    my $file = work_dir() . '/geo.mmdb';
+    my $send = sub ($tag) {
+        my ($id, $text) = message(from => 'a@good.example');
+        return send_from($self, '127.0.0.7', from => "$tag\@good.example", message => $text);
+    };
+    like($send->('geo1'), qr/^250 /, 'from a country that may send');
+    is($self->{daemon}->verdict(qr/geo1/)->{country}, 'SE', 'the log tells the country');
+    write_mmdb($file, 'NO', 64496);
+    my $n = 1;
+    wait_until('the new database', sub { $send->('geo' . ++$n); $self->{daemon}->verdict(qr/from=<geo$n\@/)->{country} eq 'NO' });
+    my $junk = write_file("$file.junk", 'x' x 100_000);
+    rename $junk, $file or die $!;
+    wait_until('the junk to be refused', sub { $send->('geo' . ++$n); $self->{daemon}->log_text =~ /geo: \Q$file\E is refused: it is no MaxMind DB file.*what was loaded before is used/ });
+    $send->('geo' . ++$n);
+    is($self->{daemon}->verdict(qr/from=<geo$n\@/)->{country}, 'NO', 'damaged, it changes nothing');
+    write_mmdb($file, 'XX', 64496);
+    my $reply;
+    wait_until('another country', sub { $reply = $send->('geo' . ++$n); $reply !~ /^250 / });
+    like($reply, qr/^550 5\.7\.1 .*country/, 'another country is turned away');
+    write_mmdb($file, 'SE', 64496);
+    wait_until('the first country again', sub { $send->('geo' . ++$n) =~ /^250 / });
     return;
 }
 
