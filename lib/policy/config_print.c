@@ -38,6 +38,7 @@ static void print_value(const struct option_row *row, const char *const *texts, 
 	case OPTION_STRINGS:
 	case OPTION_NETWORKS:
 	case OPTION_DOMAINS:
+	case OPTION_RULES:
 		break;
 	}
 	fputc('{', out);

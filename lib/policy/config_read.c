@@ -170,7 +170,7 @@ static void row_set(cfg_t *cfg, cfg_opt_t *option, const struct option_row *row,
 	value->texts = texts;
 	value->count = 1;
 	if (!option_parse(row, arena, texts, 1, settings)) {
-		refuse_value(cfg, row->name, texts[0], option_expected(row, loading->errors.arena));
+		refuse_value(cfg, row->name, texts[0], option_expected_of(row, loading->errors.arena, texts[0]));
 	}
 }
 
@@ -472,7 +472,10 @@ static void set_lists(cfg_t *cfg, struct config_part *part)
 		}
 		*value =
 		    (struct config_value){.texts = texts, .count = option->nvalues, .line = value->line != 0 ? value->line : 1};
-		option_parse(row, arena, value->texts, value->count, part->settings);
+		/* Each element was good by itself; a file that it names may have changed since. */
+		if (!option_parse(row, arena, value->texts, value->count, part->settings) && loading->error_count == 0) {
+			refuse_value(block, row->name, value->count == 0 ? "" : value->texts[0], option_expected(row, arena));
+		}
 	}
 }
 

@@ -22,8 +22,16 @@ enum option_type {
 	OPTION_NETWORKS, /* {"192.0.2.0/24", "::1"}         struct option_networks */
 	OPTION_DOMAINS,  /* {"example.org"}                 const char *const *, NULL-ended: domains, canonical (mail/domain.h) */
 	OPTION_REAL,     /* 2.5                             double, min..max, three decimals at most */
-	OPTION_WORD      /* one of words[]                  int: its value */
+	OPTION_WORD,     /* one of words[]                  int: its value */
+	OPTION_RULES     /* {"rule", "rule"}                what the row's own parser makes of it */
 };
+
+struct arena;
+/* Reads a list of rules into the settings member (NULL: only looks whether they are good); memory from arena. A list is
+ * given whole, and before that each of its elements alone, for the sake of the line. False with *expected_r: what would
+ * be right ("a rule such as ..."). */
+typedef bool option_parser(struct arena *arena, const char *const *values, size_t count, void *member,
+                           const char **expected_r);
 
 struct option_networks {
 	size_t count;
@@ -43,6 +51,7 @@ struct option_row {
 	uint64_t min, max;
 	const struct option_word *words; /* OPTION_WORD */
 	const char *help;                /* one line */
+	option_parser *parse;            /* OPTION_RULES */
 };
 
 /* A named block of options: `name { ... }`, or the top level of the file for "". */

@@ -23,7 +23,8 @@ static const struct unit sizes[] = {{"", 1}, {"K", 1 << 10}, {"M", 1 << 20}, {"G
 
 bool option_is_list(const struct option_row *row)
 {
-	return row->type == OPTION_STRINGS || row->type == OPTION_NETWORKS || row->type == OPTION_DOMAINS;
+	return row->type == OPTION_STRINGS || row->type == OPTION_NETWORKS || row->type == OPTION_DOMAINS ||
+	       row->type == OPTION_RULES;
 }
 
 static bool parse_units(const char *text, const struct unit *units, uint64_t *value_r)
@@ -41,6 +42,16 @@ static bool parse_units(const char *text, const struct unit *units, uint64_t *va
 	}
 	*value_r = 0;
 	return number == 0 && text[digits] == '\0';
+}
+
+bool option_duration_parse(const char *text, uint64_t *ns_r)
+{
+	return parse_units(text, durations, ns_r);
+}
+
+bool option_size_parse(const char *text, uint64_t *bytes_r)
+{
+	return parse_units(text, sizes, bytes_r);
 }
 
 static bool parse_octal(const char *text, uint64_t *value_r)
@@ -168,6 +179,15 @@ static bool parse_real(const struct option_row *row, const char *text, double *v
 	return parse_score(text, value_r) && *value_r >= (double)row->min && *value_r <= (double)row->max;
 }
 
+/* Rules are texts first: what is no text is no rule. */
+static bool parse_rules(const struct option_row *row, struct arena *arena, const char *const *values, size_t count,
+                        void *member)
+{
+	const char *const *texts;
+	const char *expected;
+	return parse_strings(arena, values, count, &texts) && row->parse(arena, texts, count, member, &expected);
+}
+
 bool option_parse(const struct option_row *row, struct arena *arena, const char *const *values, size_t count,
                   void *settings)
 {
@@ -195,6 +215,8 @@ bool option_parse(const struct option_row *row, struct arena *arena, const char 
 		return parse_real(row, values[0], member);
 	case OPTION_WORD:
 		return parse_word(row, values[0], member);
+	case OPTION_RULES:
+		return parse_rules(row, arena, values, count, member);
 	}
 	return false;
 }
@@ -235,6 +257,16 @@ static const char *format_units(struct arena *arena, const struct unit *units, u
 	return arena_printf(arena, "%llu%s", (unsigned long long)(value / best->factor), best->suffix);
 }
 
+const char *option_duration_format(struct arena *arena, uint64_t ns)
+{
+	return format_units(arena, durations, ns);
+}
+
+const char *option_size_format(struct arena *arena, uint64_t bytes)
+{
+	return format_units(arena, sizes, bytes);
+}
+
 static const char *format_number(const struct option_row *row, struct arena *arena, uint64_t value)
 {
 	if (row->type == OPTION_MODE) {
@@ -269,6 +301,7 @@ const char *option_limits(const struct option_row *row, struct arena *arena)
 	case OPTION_STRINGS:
 	case OPTION_NETWORKS:
 	case OPTION_DOMAINS:
+	case OPTION_RULES:
 		break;
 	}
 	return "";
@@ -301,8 +334,19 @@ const char *option_expected(const struct option_row *row, struct arena *arena)
 		return arena_printf(arena, "a number with three decimals at most, %s, such as %s", limits, row->fallback);
 	case OPTION_WORD:
 		return limits;
+	case OPTION_RULES:
+		return "a list of rules";
 	}
 	return NULL;
+}
+
+const char *option_expected_of(const struct option_row *row, struct arena *arena, const char *text)
+{
+	const char *expected = option_expected(row, arena);
+	if (row->type == OPTION_RULES && text[0] != '\0' && is_printable(text)) {
+		row->parse(arena, &text, 1, NULL, &expected);
+	}
+	return expected;
 }
 
 const char action_expected[] = "ignore, \"score N\", tag, quarantine, tempfail, discard or reject";

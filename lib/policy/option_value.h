@@ -15,8 +15,16 @@ size_t option_fallback(const struct option_row *row, struct arena *arena, const 
 
 /* "a duration between 100ms and 60s, such as 10s" */
 const char *option_expected(const struct option_row *row, struct arena *arena);
+/* The same for one value that option_parse() refused: a row of rules knows more about it. */
+const char *option_expected_of(const struct option_row *row, struct arena *arena, const char *text);
 /* The limits alone, for the sample and the manual: "100ms to 60s", or "" where there is nothing to say. */
 const char *option_limits(const struct option_row *row, struct arena *arena);
+
+/* "90s", "5m" ... of any length that fits into 64 bits of nanoseconds, and back, in the largest unit that divides it. */
+bool option_duration_parse(const char *text, uint64_t *ns_r);
+const char *option_duration_format(struct arena *arena, uint64_t ns);
+bool option_size_parse(const char *text, uint64_t *bytes_r); /* "10M" */
+const char *option_size_format(struct arena *arena, uint64_t bytes);
 
 bool option_is_list(const struct option_row *row);
 
