@@ -16,15 +16,15 @@ struct test_dns {
 };
 
 static const struct option_row test_top_rows[] = {
-    {"user", OPTION_STRING, offsetof(struct test_top, user), "reeve", 0, 64, NULL, "who"},
-    {"networks", OPTION_NETWORKS, offsetof(struct test_top, networks), "127.0.0.0/8, ::1", 0, 0, NULL, "whence"},
-    {"limit", OPTION_SIZE, offsetof(struct test_top, limit), "8M", 1024, 1 << 30, NULL, "how much"},
+    {"user", OPTION_STRING, offsetof(struct test_top, user), "reeve", 0, 64, NULL, "who", NULL},
+    {"networks", OPTION_NETWORKS, offsetof(struct test_top, networks), "127.0.0.0/8, ::1", 0, 0, NULL, "whence", NULL},
+    {"limit", OPTION_SIZE, offsetof(struct test_top, limit), "8M", 1024, 1 << 30, NULL, "how much", NULL},
     {.name = NULL},
 };
 static const struct option_row test_dns_rows[] = {
-    {"servers", OPTION_STRINGS, offsetof(struct test_dns, servers), "", 0, 0, NULL, "whom"},
-    {"timeout", OPTION_DURATION, offsetof(struct test_dns, timeout), "10s", 100000000, 60000000000, NULL, "how long"},
-    {"check", OPTION_BOOL, offsetof(struct test_dns, check), "yes", 0, 0, NULL, "whether"},
+    {"servers", OPTION_STRINGS, offsetof(struct test_dns, servers), "", 0, 0, NULL, "whom", NULL},
+    {"timeout", OPTION_DURATION, offsetof(struct test_dns, timeout), "10s", 100000000, 60000000000, NULL, "how long", NULL},
+    {"check", OPTION_BOOL, offsetof(struct test_dns, check), "yes", 0, 0, NULL, "whether", NULL},
     {.name = NULL},
 };
 static const struct finding_code test_spf_codes[] = {

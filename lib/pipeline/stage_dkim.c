@@ -30,7 +30,7 @@ struct dkim_settings {
 
 #define ROW(name, type, fallback, min, max, help)                                                                      \
 	{                                                                                                                  \
-		#name, type, offsetof(struct dkim_settings, name), fallback, min, max, NULL, help                              \
+		#name, type, offsetof(struct dkim_settings, name), fallback, min, max, NULL, help, NULL                        \
 	}
 
 static const struct option_row options[] = {

@@ -5,6 +5,8 @@
 #include "lib/pipeline/stage.h"
 
 extern const struct stage stage_message; /* size, header, disk: stage_message.c */
+extern const struct stage stage_upstream;
+extern const struct stage stage_tls;
 extern const struct stage stage_spf;     /* stage_spf.c, and so on */
 extern const struct stage stage_dkim;
 extern const struct stage stage_arc;

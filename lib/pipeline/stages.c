@@ -9,7 +9,7 @@
 #include "lib/store/store.h"
 
 const struct stage *const stages[] = {
-	&stage_message, &stage_spf,  &stage_dkim,       &stage_arc,   &stage_inspect, &stage_dmarc,
+	&stage_message, &stage_upstream, &stage_tls, &stage_spf,  &stage_dkim,       &stage_arc,   &stage_inspect, &stage_dmarc,
 	&stage_mime,    &stage_attachment, &stage_virus, &stage_authres, &stage_sign,
 };
 
@@ -36,6 +36,8 @@ static const struct section *const sections[] = {
 	[SECTION_SCORES] = &scores_section,
 	[SECTION_HEADERS] = &tagging_section,
 	&stage_message.section,
+	&stage_upstream.section,
+	&stage_tls.section,
 	&stage_spf.section,
 	&stage_dkim.section,
 	&stage_arc.section,

@@ -533,6 +533,7 @@ struct config *config_load(const char *path, const struct section *const *sectio
 	}
 	bool good = bytes != NULL && config_parse(config, path, bytes, size);
 	loading = NULL;
+	config->stamp = config_files_stamp(config);
 	if (!good) {
 		*error_r = strdup(loader.errors.data);
 		config_release(config);

@@ -107,6 +107,16 @@ bool network_list_add(struct network_list *list, struct arena *arena, const char
 	return ip_network_parse(text, &network) && network.prefix > 0 && list_append(list, arena, &network);
 }
 
+bool network_list_join(struct network_list *list, struct arena *arena, const struct network_list *more)
+{
+	for (size_t i = 0; i < more->count; i++) {
+		if (!list_append(list, arena, &more->items[i])) {
+			return false;
+		}
+	}
+	return true;
+}
+
 /* By address, then the wider one first, so that what it holds follows it. */
 static int network_compare(const void *a, const void *b)
 {

@@ -29,6 +29,9 @@ enum {
  */
 bool network_list_add(struct network_list *list, struct arena *arena, const char *text, const char **expected_r);
 
+/* Adds the networks of another list. False: there would be too many. */
+bool network_list_join(struct network_list *list, struct arena *arena, const struct network_list *more);
+
 /* The set lives in arena; the list can be dropped. */
 void network_set_make(const struct network_list *list, struct arena *arena, struct network_set *set_r);
 bool network_set_contains(const struct network_set *set, const struct ip *address);

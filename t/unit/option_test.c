@@ -16,32 +16,31 @@ struct settings {
 
 static const struct option_word colours[] = {{"red", 3}, {"green", 7}, {NULL, 0}};
 
-static const struct option_row row_bool = {"flag", OPTION_BOOL, offsetof(struct settings, flag), "no", 0, 0, NULL, ""};
-static const struct option_row row_uint = {"n", OPTION_UINT, offsetof(struct settings, number), "5", 2, 300, NULL, ""};
+static const struct option_row row_bool = {"flag", OPTION_BOOL, offsetof(struct settings, flag), "no", 0, 0, NULL, "", NULL};
+static const struct option_row row_uint = {"n", OPTION_UINT, offsetof(struct settings, number), "5", 2, 300, NULL, "", NULL};
 static const struct option_row row_any = {"any", OPTION_UINT, offsetof(struct settings, number), "0", 0, UINT64_MAX,
-                                          NULL,  ""};
+                                          NULL, "", NULL};
 static const struct option_row row_duration = {
-    "time", OPTION_DURATION, offsetof(struct settings, number), "10s", 100 * MS, 60 * SECOND, NULL, ""};
+    "time", OPTION_DURATION, offsetof(struct settings, number), "10s", 100 * MS, 60 * SECOND, NULL, "", NULL};
 static const struct option_row row_long = {
-    "long", OPTION_DURATION, offsetof(struct settings, number), "1d", 0, UINT64_MAX, NULL, ""};
+    "long", OPTION_DURATION, offsetof(struct settings, number), "1d", 0, UINT64_MAX, NULL, "", NULL};
 static const struct option_row row_size = {
-    "size", OPTION_SIZE, offsetof(struct settings, number), "64K", 1024, UINT64_C(4) << 30, NULL, ""};
+    "size", OPTION_SIZE, offsetof(struct settings, number), "64K", 1024, UINT64_C(4) << 30, NULL, "", NULL};
 static const struct option_row row_any_size = {
-    "any_size", OPTION_SIZE, offsetof(struct settings, number), "1K", 0, UINT64_MAX, NULL, ""};
+    "any_size", OPTION_SIZE, offsetof(struct settings, number), "1K", 0, UINT64_MAX, NULL, "", NULL};
 static const struct option_row row_mode = {"mode", OPTION_MODE, offsetof(struct settings, number), "0660", 0, 0777,
-                                           NULL,   ""};
-static const struct option_row row_string = {"text", OPTION_STRING, offsetof(struct settings, text), "abc", 1, 5, NULL,
-                                             ""};
+                                           NULL, "", NULL};
+static const struct option_row row_string = {"text", OPTION_STRING, offsetof(struct settings, text), "abc", 1, 5, NULL, "", NULL};
 static const struct option_row row_long_string = {
-    "long_text", OPTION_STRING, offsetof(struct settings, text), "", 0, 0, NULL, ""};
+    "long_text", OPTION_STRING, offsetof(struct settings, text), "", 0, 0, NULL, "", NULL};
 static const struct option_row row_strings = {
-    "texts", OPTION_STRINGS, offsetof(struct settings, texts), "a, b", 0, 0, NULL, ""};
+    "texts", OPTION_STRINGS, offsetof(struct settings, texts), "a, b", 0, 0, NULL, "", NULL};
 static const struct option_row row_networks = {
-    "networks", OPTION_NETWORKS, offsetof(struct settings, networks), "127.0.0.0/8, ::1", 0, 0, NULL, ""};
+    "networks", OPTION_NETWORKS, offsetof(struct settings, networks), "127.0.0.0/8, ::1", 0, 0, NULL, "", NULL};
 static const struct option_row row_domains = {
-    "domains", OPTION_DOMAINS, offsetof(struct settings, texts), "", 0, 0, NULL, ""};
+    "domains", OPTION_DOMAINS, offsetof(struct settings, texts), "", 0, 0, NULL, "", NULL};
 static const struct option_row row_word = {"word",  OPTION_WORD, offsetof(struct settings, word), "red", 0, 0,
-                                           colours, ""};
+                                           colours, "", NULL};
 
 /* A copy of exactly the text's size: ASan sees a read behind it. */
 static bool parse_one(const struct option_row *row, struct arena *arena, const char *text, struct settings *settings_r)

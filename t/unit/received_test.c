@@ -234,15 +234,15 @@ static void test_others(struct arena *arena)
 static void test_authenticated(struct arena *arena)
 {
 	static const char *const values[] = {
-	    "from [192.168.1.2] (a.example [192.0.2.1])\n\t(using TLSv1.3 with cipher X (256/256 bits))\n\t(Authenticated "
-	    "sender: "
-	    "anna)\n\tby mx (Postfix) with ESMTPSA id 1; x",
+	    ("from [192.168.1.2] (a.example [192.0.2.1])\n\t(using TLSv1.3 with cipher X (256/256 bits))\n\t(Authenticated "
+	     "sender: "
+	     "anna)\n\tby mx (Postfix) with ESMTPSA id 1; x"),
 	    "from a (a.example [192.0.2.1]) (authenticated bits=0) by mx (8.17.1/8.17.1) with ESMTP id 1; x",
 	    "from a (a.example [192.0.2.1]) (authenticated) by mx (8.11.6/8.11.6) with ESMTP id 1; x",
 	    "from a.example ([192.0.2.1] helo=a) by mx with esmtpsa (TLS1.3) (Exim 4.96) id 1; x",
 	    "from a.example ([192.0.2.1] helo=a) by mx with asmtp (Exim 4.0) id 1; x",
-	    "from [192.0.2.1] (account anna@b.example HELO [192.168.1.2]) by mx (CommuniGate Pro SMTP 5.0) with ESMTPA id "
-	    "1; x",
+	    ("from [192.0.2.1] (account anna@b.example HELO [192.168.1.2]) by mx (CommuniGate Pro SMTP 5.0) with ESMTPA id "
+	     "1; x"),
 	    "from a (a.example [192.0.2.1]) by mx with UTF8SMTPSA id 1; x",
 	};
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
