@@ -284,7 +284,8 @@ struct clauses {
 	bool postfix;
 };
 
-/* "(Authenticated sender: x)", "(authenticated bits=0)", "(account x HELO y)"; a client's name is none of these. */
+/* "(Authenticated sender: x)", "(authenticated bits=0)", "(account x HELO y)", "(user=x mech=LOGIN bits=0)", "(AUTH:
+ * LOGIN x)"; a client's name is none of these. */
 static bool is_authentication(struct slice text)
 {
 	struct slice words[WORDS_MAX];
@@ -293,7 +294,11 @@ static bool is_authentication(struct slice text)
 	if (n == 0 || (n > 1 && literal_read(words[1], &address))) {
 		return false;
 	}
-	return is_word(words[0], "authenticated") || (n > 1 && is_word(words[0], "account"));
+	if (n > 1 && slice_starts_nocase(words[0], SLICE_LITERAL("user=")) &&
+	    slice_starts_nocase(words[1], SLICE_LITERAL("mech="))) {
+		return true;
+	}
+	return is_word(words[0], "authenticated") || is_word(words[0], "AUTH:") || (n > 1 && is_word(words[0], "account"));
 }
 
 static void clauses_comment(struct clauses *clauses, struct slice text, bool in_from)

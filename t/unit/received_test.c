@@ -71,6 +71,8 @@ static void test_hops(struct arena *arena)
 	     "einstein", "mx"},
 	    {"from x (authenticated [192.0.2.1] (may be forged)) by mx (8.17.1/8.17.1) with SMTP id 1", RECEIVED_HOP,
 	     "192.0.2.1", "", "x", "mx"},
+	    {"from x (user=x [192.0.2.1] (may be forged)) by mx (8.17.1/8.17.1) with SMTP id 1", RECEIVED_HOP, "192.0.2.1",
+	     "", "x", "mx"},
 	    /* Exim */
 	    {"from host.a.example ([192.0.2.1]:40123 helo=mail.a.example)\n\tby mx.b.example with esmtps  (TLS1.3) tls "
 	     "TLS_AES_256_GCM_SHA384\n\t(Exim 4.96)\n\t(envelope-from <x@a.example>)\n\tid 1x-1; x",
@@ -244,6 +246,8 @@ static void test_authenticated(struct arena *arena)
 	    ("from [192.0.2.1] (account anna@b.example HELO [192.168.1.2]) by mx (CommuniGate Pro SMTP 5.0) with ESMTPA id "
 	     "1; x"),
 	    "from a (a.example [192.0.2.1]) by mx with UTF8SMTPSA id 1; x",
+	    "from a ([192.0.2.1]) (user=anna mech=LOGIN bits=0) by fml with ESMTP id 1-1; x",
+	    "from a (a.example [192.0.2.1]) (AUTH: LOGIN anna, TLS: TLSv1.3,256bits,X) by mx with ESMTPS id 1; x",
 	};
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
 		struct received received;
