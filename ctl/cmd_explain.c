@@ -347,7 +347,7 @@ static void replay_options(const struct history_message *message, struct explain
 	options->helo = message->helo;
 	options->from = message->mail_from;
 	options->auth = message->auth_user[0] == '\0' ? NULL : message->auth_user;
-	options->tls = message->tls_version[0] == '\0' ? NULL : message->tls_version;
+	options->tls = (struct session_tls){.version = message->tls_version, .cipher = message->tls_cipher};
 	options->rcpt_count = 0;
 	for (size_t i = 0; i < message->recipients_given && i < RCPT_MAX; i++) {
 		options->rcpt[options->rcpt_count++] = message->recipients[i].address;

@@ -97,11 +97,11 @@ static json_t *json_tls(struct session *session)
 		bool told = session->cert_verified != SESSION_CERT_UNKNOWN;
 		cert = json_object();
 		put(cert, "verified", told ? json_boolean(session->cert_verified == SESSION_CERT_VERIFIED) : json_null());
-		put(cert, "subject", json_text(session, session->cert_subject));
-		put(cert, "issuer", json_text(session, session->cert_issuer));
+		put(cert, "subject", results_text(session, session->cert_subject));
+		put(cert, "issuer", results_text(session, session->cert_issuer));
 	}
-	put(object, "version", json_text(session, session->tls_version));
-	put(object, "cipher", session->tls_cipher[0] == '\0' ? json_null() : json_text(session, session->tls_cipher));
+	put(object, "version", results_text(session, session->tls_version));
+	put(object, "cipher", session->tls_cipher[0] == '\0' ? json_null() : results_text(session, session->tls_cipher));
 	put(object, "bits", session->tls_bits == 0 ? json_null() : json_integer(session->tls_bits));
 	put(object, "client_cert", cert == NULL ? json_null() : cert);
 	return object;
@@ -122,10 +122,10 @@ static json_t *json_upstream(struct session *session)
 	put(object, "relay", json_string(relay));
 	put(object, "recovered", json_boolean(upstream->recovered));
 	put(object, "client", upstream->recovered ? json_string(client) : json_null());
-	put(object, "client_name", upstream->recovered ? json_text(session, session->client_name) : json_null());
-	put(object, "helo", upstream->recovered ? json_text(session, session->helo) : json_null());
+	put(object, "client_name", upstream->recovered ? results_text(session, session->client_name) : json_null());
+	put(object, "helo", upstream->recovered ? results_text(session, session->helo) : json_null());
 	put(object, "hops", json_integer(upstream->hops));
-	put(object, "problem", upstream->problem[0] == '\0' ? json_null() : json_text(session, upstream->problem));
+	put(object, "problem", upstream->problem[0] == '\0' ? json_null() : results_text(session, upstream->problem));
 	return object;
 }
 
