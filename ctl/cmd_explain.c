@@ -16,7 +16,8 @@
 enum { RCPT_MAX = 1000, EXIT_USAGE = 2 };
 
 struct explain_options {
-	const char *config, *dns_zone, *ptr, *helo, *from, *auth, *tls;
+	const char *config, *dns_zone, *ptr, *helo, *from, *auth;
+	struct session_tls tls;
 	struct ip client; /* IP_UNKNOWN: not given */
 	uint64_t now;     /* 0: the clock */
 	bool json;
@@ -30,6 +31,8 @@ struct explain_options {
 static const char usage[] =
 	"usage: mailreeve explain [--config FILE] [--dns-zone FILE] [--client IP] [--ptr NAME] [--helo NAME]\n"
 	"                         [--from ADDRESS] [--rcpt ADDRESS]... [--auth USER] [--tls VERSION]\n"
+	"                         [--tls-cipher NAME] [--tls-bits N] [--tls-cert SUBJECT] [--tls-cert-issuer NAME]\n"
+	"                         [--tls-cert-verified yes|no]\n"
 	"                         [--now EPOCH] [--json] [MESSAGE...]\n"
 	"       mailreeve explain [--config FILE] [--json] ID...\n"
 	"       mailreeve explain [--config FILE] [--dns-zone FILE] [--json] --id ID MESSAGE\n"
@@ -48,6 +51,11 @@ enum {
 	OPT_RCPT,
 	OPT_AUTH,
 	OPT_TLS,
+	OPT_TLS_CIPHER,
+	OPT_TLS_BITS,
+	OPT_TLS_CERT,
+	OPT_TLS_ISSUER,
+	OPT_TLS_VERIFIED,
 	OPT_NOW,
 	OPT_JSON,
 	OPT_ID
@@ -59,10 +67,48 @@ static const struct option long_options[] = {
 	{"helo", required_argument, NULL, OPT_HELO},     {"from", required_argument, NULL, OPT_FROM},
 	{"rcpt", required_argument, NULL, OPT_RCPT},     {"auth", required_argument, NULL, OPT_AUTH},
 	{"tls", required_argument, NULL, OPT_TLS},       {"now", required_argument, NULL, OPT_NOW},
+	{"tls-cipher", required_argument, NULL, OPT_TLS_CIPHER}, {"tls-bits", required_argument, NULL, OPT_TLS_BITS},
+	{"tls-cert", required_argument, NULL, OPT_TLS_CERT}, {"tls-cert-issuer", required_argument, NULL, OPT_TLS_ISSUER},
+	{"tls-cert-verified", required_argument, NULL, OPT_TLS_VERIFIED},
 	{"json", no_argument, NULL, OPT_JSON},           {"id", required_argument, NULL, OPT_ID},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
+
+/* What the MTA's macros would say. */
+static bool explain_tls(struct session_tls *tls, int option, const char *value)
+{
+	unsigned long long bits;
+	bool yes = strcmp(value, "yes") == 0;
+	switch (option) {
+	case OPT_TLS:
+		tls->version = strcmp(value, "none") == 0 ? NULL : value;
+		return true;
+	case OPT_TLS_CIPHER:
+		tls->cipher = value;
+		return true;
+	case OPT_TLS_CERT:
+		tls->cert_subject = value;
+		return true;
+	case OPT_TLS_ISSUER:
+		tls->cert_issuer = value;
+		return true;
+	case OPT_TLS_BITS:
+		if (!slice_to_uint(slice_from(value), 65536, &bits)) {
+			fprintf(stderr, "mailreeve explain: --tls-bits: \"%s\" is no number of bits\n", value);
+			return false;
+		}
+		tls->bits = (unsigned)bits;
+		return true;
+	default:
+		if (!yes && strcmp(value, "no") != 0) {
+			fprintf(stderr, "mailreeve explain: --tls-cert-verified: expected yes or no, not \"%s\"\n", value);
+			return false;
+		}
+		tls->verified = yes ? SESSION_CERT_VERIFIED : SESSION_CERT_NOT_VERIFIED;
+		return true;
+	}
+}
 
 static bool explain_value(struct explain_options *options, int option, const char *value)
 {
@@ -100,8 +146,12 @@ static bool explain_value(struct explain_options *options, int option, const cha
 		options->auth = value;
 		return true;
 	case OPT_TLS:
-		options->tls = value;
-		return true;
+	case OPT_TLS_CIPHER:
+	case OPT_TLS_BITS:
+	case OPT_TLS_CERT:
+	case OPT_TLS_ISSUER:
+	case OPT_TLS_VERIFIED:
+		return explain_tls(&options->tls, option, value);
 	case OPT_NOW:
 		if (!slice_to_uint(slice_from(value), UINT32_MAX, &now) || now == 0) {
 			fprintf(stderr, "mailreeve explain: --now: \"%s\" is no time in seconds since 1970\n", value);
@@ -193,7 +243,7 @@ static void explain_begin(const struct explain_options *options, struct session 
 {
 	const char *from = options->from == NULL ? sender : options->from;
 	session_connect(session, options->client.family == IP_UNKNOWN ? NULL : &options->client, options->ptr, NULL);
-	session_tls(session, options->tls, NULL);
+	session_tls(session, &options->tls);
 	session_helo(session, options->helo == NULL ? "" : options->helo);
 	session_mail(session, from, options->auth, NULL, options->now);
 	explain_address(session, from);
@@ -297,7 +347,7 @@ static void replay_options(const struct history_message *message, struct explain
 	options->helo = message->helo;
 	options->from = message->mail_from;
 	options->auth = message->auth_user[0] == '\0' ? NULL : message->auth_user;
-	options->tls = message->tls_version[0] == '\0' ? NULL : message->tls_version;
+	options->tls = (struct session_tls){.version = message->tls_version, .cipher = message->tls_cipher};
 	options->rcpt_count = 0;
 	for (size_t i = 0; i < message->recipients_given && i < RCPT_MAX; i++) {
 		options->rcpt[options->rcpt_count++] = message->recipients[i].address;

@@ -156,6 +156,50 @@ static json_t *json_database(const struct session *session)
 	return object;
 }
 
+/* null: the session has no TLS. */
+static json_t *json_tls(struct session *session)
+{
+	if (session->tls_version[0] == '\0') {
+		return json_null();
+	}
+	json_t *object = json_object();
+	json_t *cert = NULL;
+	if (session->cert_subject[0] != '\0' || session->cert_issuer[0] != '\0') {
+		bool told = session->cert_verified != SESSION_CERT_UNKNOWN;
+		cert = json_object();
+		put(cert, "verified", told ? json_boolean(session->cert_verified == SESSION_CERT_VERIFIED) : json_null());
+		put(cert, "subject", results_text(session, session->cert_subject));
+		put(cert, "issuer", results_text(session, session->cert_issuer));
+	}
+	put(object, "version", results_text(session, session->tls_version));
+	put(object, "cipher", session->tls_cipher[0] == '\0' ? json_null() : results_text(session, session->tls_cipher));
+	put(object, "bits", session->tls_bits == 0 ? json_null() : json_integer(session->tls_bits));
+	put(object, "client_cert", cert == NULL ? json_null() : cert);
+	return object;
+}
+
+/* null: it does not come from a trusted upstream relay. */
+static json_t *json_upstream(struct session *session)
+{
+	const struct session_upstream *upstream = &session->upstream;
+	char relay[IP_TEXT_SIZE];
+	char client[IP_TEXT_SIZE];
+	if (!upstream->relayed) {
+		return json_null();
+	}
+	json_t *object = json_object();
+	ip_format(&session->peer, relay);
+	ip_format(&session->client, client);
+	put(object, "relay", json_string(relay));
+	put(object, "recovered", json_boolean(upstream->recovered));
+	put(object, "client", upstream->recovered ? json_string(client) : json_null());
+	put(object, "client_name", upstream->recovered ? results_text(session, session->client_name) : json_null());
+	put(object, "helo", upstream->recovered ? results_text(session, session->helo) : json_null());
+	put(object, "hops", json_integer(upstream->hops));
+	put(object, "problem", upstream->problem[0] == '\0' ? json_null() : results_text(session, upstream->problem));
+	return object;
+}
+
 json_t *explain_object(struct session *session, const char *file)
 {
 	json_t *object = json_object();
@@ -166,6 +210,8 @@ json_t *explain_object(struct session *session, const char *file)
 	put(object, "direction", json_string(direction_name(session->direction)));
 	put(object, "iprev", json_iprev(session));
 	put(object, "geo", json_geo(session));
+	put(object, "tls", json_tls(session));
+	put(object, "upstream", json_upstream(session));
 	put(object, "spf", results_spf(session, &session->spf));
 	put(object, "spf_helo", results_spf(session, &session->spf_helo));
 	put(object, "dkim", results_dkim(session));

@@ -225,11 +225,47 @@ static const char *mime_text(const struct session *session)
 	                                     : "well-formed";
 }
 
+static const char *upstream_text(struct session *session)
+{
+	const struct session_upstream *upstream = &session->upstream;
+	if (!upstream->relayed) {
+		return "not from a trusted upstream relay";
+	}
+	return upstream->recovered ? arena_printf(session->arena, "the client stands in Received field %u", upstream->hops)
+	                           : arena_printf(session->arena, "the client is not known: %s", upstream->problem);
+}
+
+static const char *tls_text(struct session *session)
+{
+	struct strbuf text;
+	strbuf_init(&text, session->arena);
+	if (session->tls_version[0] == '\0') {
+		return "none";
+	}
+	strbuf_add_text(&text, session->tls_version);
+	if (session->tls_cipher[0] != '\0') {
+		strbuf_printf(&text, ", %s", session->tls_cipher);
+	}
+	if (session->cert_subject[0] != '\0') {
+		const char *verified = session->cert_verified == SESSION_CERT_VERIFIED       ? " (verified)"
+		                       : session->cert_verified == SESSION_CERT_NOT_VERIFIED ? " (not verified)"
+		                                                                             : "";
+		strbuf_printf(&text, ", client certificate %s%s", session->cert_subject, verified);
+	}
+	return text.data;
+}
+
 static const char *stage_text(struct session *session, const struct stage *stage)
 {
 	if (!pipeline_runs(session, stage)) {
 		bool outbound = session->direction == DIRECTION_OUTBOUND;
 		return (outbound ? stage->outbound : stage->inbound) ? "off" : outbound ? "not for outbound mail" : "not for inbound mail";
+	}
+	if (stage == &stage_upstream) {
+		return upstream_text(session);
+	}
+	if (stage == &stage_tls) {
+		return tls_text(session);
 	}
 	if (stage == &stage_spf) {
 		return spf_text(session);
@@ -337,6 +373,10 @@ static void print_envelope(struct session *session, const char *file, FILE *out)
 	strbuf_printf(&line, "%s: client %s", direction_name(session->direction), client);
 	if (session->client_name[0] != '\0') {
 		strbuf_printf(&line, " (%s)", safe(session, session->client_name));
+	}
+	if (session->upstream.relayed) {
+		ip_format(&session->peer, client);
+		strbuf_printf(&line, " by way of %s", client);
 	}
 	strbuf_printf(&line, ", HELO %s, from <%s>", session->helo[0] == '\0' ? "none" : safe(session, session->helo),
 	              safe(session, session->mail_from.text));

@@ -112,6 +112,8 @@ static sfsistat go_on(const struct connection *connection, unsigned long no_repl
 	return (connection->no_reply & no_reply) != 0 ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
 
+#define TLS_MACROS "{tls_version} {cipher} {cipher_bits} {cert_subject} {cert_issuer} {verify}"
+
 static void request_macros(SMFICTX *ctx)
 {
 	static const struct {
@@ -119,8 +121,8 @@ static void request_macros(SMFICTX *ctx)
 		const char *names;
 	} lists[] = {
 	    {SMFIM_CONNECT, "j v {daemon_name} {daemon_addr} {if_addr} {client_addr} {client_name} {client_ptr} {client_resolve}"},
-	    {SMFIM_HELO, "{tls_version} {cipher}"},
-	    {SMFIM_ENVFROM, "i {auth_authen} {auth_type}"},
+	    {SMFIM_HELO, TLS_MACROS},
+	    {SMFIM_ENVFROM, "i {auth_authen} {auth_type} " TLS_MACROS},
 	    {SMFIM_ENVRCPT, "i {rcpt_mailer} {rcpt_host}"},
 	    {SMFIM_EOM, "i"},
 	};
@@ -216,16 +218,44 @@ static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
 	return SMFIS_CONTINUE;
 }
 
+/* Sendmail's {verify}: OK, or why not; NO and NOT are no certificate. Postfix (3.7.11) has no such macro, and names a
+ * certificate only where it has verified it. */
+static enum session_cert cert_verified(const char *verify, const char *subject)
+{
+	if (verify == NULL || verify[0] == '\0') {
+		return subject == NULL || subject[0] == '\0' ? SESSION_CERT_UNKNOWN : SESSION_CERT_VERIFIED;
+	}
+	return strcmp(verify, "OK") == 0 ? SESSION_CERT_VERIFIED : SESSION_CERT_NOT_VERIFIED;
+}
+
+/* After STARTTLS HELO comes again, and with it what the session has. */
+static void learn_tls(SMFICTX *ctx, struct session *session)
+{
+	const char *bits = macro(ctx, "{cipher_bits}");
+	unsigned long long number = 0;
+	struct session_tls tls = {
+	    .version = macro(ctx, "{tls_version}"),
+	    .cipher = macro(ctx, "{cipher}"),
+	    .cert_subject = macro(ctx, "{cert_subject}"),
+	    .cert_issuer = macro(ctx, "{cert_issuer}"),
+	};
+	tls.verified = cert_verified(macro(ctx, "{verify}"), tls.cert_subject);
+	if (tls.version == NULL || tls.version[0] == '\0' || session->tls_version[0] != '\0') {
+		return;
+	}
+	if (bits != NULL && slice_to_uint(slice_from(bits), 65536, &number)) {
+		tls.bits = (unsigned)number;
+	}
+	session_tls(session, &tls);
+}
+
 static sfsistat on_helo(SMFICTX *ctx, char *helo)
 {
 	struct connection *connection = smfi_getpriv(ctx);
 	if (connection == NULL || connection->session == NULL) {
 		return SMFIS_TEMPFAIL;
 	}
-	const char *version = macro(ctx, "{tls_version}");
-	if (version != NULL && connection->session->tls_version[0] == '\0') {
-		session_tls(connection->session, version, macro(ctx, "{cipher}"));
-	}
+	learn_tls(ctx, connection->session);
 	session_helo(connection->session, helo == NULL ? "" : helo);
 	return go_on(connection, SMFIP_NR_HELO);
 }
@@ -237,6 +267,7 @@ static sfsistat on_mail(SMFICTX *ctx, char **arguments)
 		return SMFIS_TEMPFAIL;
 	}
 	transaction_begin(connection);
+	learn_tls(ctx, connection->session);
 	session_mail(connection->session, arguments[0], macro(ctx, "{auth_authen}"), macro(ctx, "i"), 0);
 	for (size_t i = 1; arguments[i] != NULL; i++) {
 		if (strcasecmp(arguments[i], "SMTPUTF8") == 0) {

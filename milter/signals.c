@@ -3,14 +3,18 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/pipeline/stages.h"
+#include "lib/policy/config_files.h"
 #include "lib/policy/globals.h"
 #include "milter/callbacks.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { WATCH_SECONDS = 5 };
 
 static struct engine *engine;
 static const char *path;
@@ -59,6 +63,20 @@ static void reload(void)
 	log_info("reload: %s is in force for new connections", path == NULL ? "the default configuration" : path);
 }
 
+/* Files that the configuration names are read again when they have changed; what cannot be read is tried once. */
+static void watch_files(uint64_t *tried)
+{
+	struct config *config = engine_config(engine);
+	uint64_t now;
+	bool changed = config_files_changed(config, &now) && now != *tried;
+	config_release(config);
+	if (changed) {
+		*tried = now;
+		log_info("reload: a file that the configuration names has changed");
+		reload();
+	}
+}
+
 /* In a thread of its own, so that a second signal is heard. */
 static void *drain(void *unused)
 {
@@ -77,13 +95,17 @@ static void *drain(void *unused)
 
 static void *wait_for_signals(void *unused)
 {
+	static const struct timespec patience = {.tv_sec = WATCH_SECONDS};
 	sigset_t set;
 	bool stopping = false;
+	uint64_t tried = 0;
 	(void)unused;
 	our_signals(&set);
 	for (;;) {
-		int number = sigwaitinfo(&set, NULL);
-		if (number == SIGHUP) {
+		int number = sigtimedwait(&set, NULL, &patience);
+		if (number < 0 && errno == EAGAIN && !stopping) {
+			watch_files(&tried);
+		} else if (number == SIGHUP) {
 			reload();
 		} else if (number > 0 && stopping) {
 			log_warning("stopping at once");

@@ -148,6 +148,22 @@ bool ip_network_contains(const struct ip_network *network, const struct ip *ip)
 	return ip_prefix_match(&network->address, ip, network->prefix);
 }
 
+bool ip_is_private(const struct ip *ip)
+{
+	static const struct ip_network networks[] = {
+		{{IP_V4, {10}}, 8},        {{IP_V4, {127}}, 8},      {{IP_V4, {169, 254}}, 16}, {{IP_V4, {172, 16}}, 12},
+		{{IP_V4, {192, 168}}, 16}, {{IP_V4, {100, 64}}, 10}, {{IP_V4, {0}}, 8},         {{IP_V6, {0xfc}}, 7},
+		{{IP_V6, {0xfe, 0x80}}, 10}, {{IP_V6, {0}}, 128},
+	};
+	static const struct ip loopback = {IP_V6, {[15] = 1}};
+	for (size_t i = 0; i < sizeof networks / sizeof *networks; i++) {
+		if (ip_network_contains(&networks[i], ip)) {
+			return true;
+		}
+	}
+	return ip_equal(&loopback, ip);
+}
+
 bool ip_reverse_name(const struct ip *ip, const char *suffix, char *name_r, size_t size)
 {
 	char digits[65] = "";

@@ -36,6 +36,10 @@ bool ip_network_contains(const struct ip_network *network, const struct ip *ip);
 /* Do the first `prefix` bits agree? Families that differ never match. */
 bool ip_prefix_match(const struct ip *a, const struct ip *b, unsigned prefix);
 
+/* An address that means something only within a network or a host: loopback, link-local, private use (RFC 1918, RFC 4193),
+ * shared (RFC 6598), unspecified. */
+bool ip_is_private(const struct ip *ip);
+
 /* "4.3.2.1.SUFFIX" or nibbles for IPv6 (RFC 5782, RFC 3596), suffix NULL: in-addr.arpa or ip6.arpa.
  * False when it does not fit or the family is unknown. */
 bool ip_reverse_name(const struct ip *ip, const char *suffix, char *name_r, size_t size);

@@ -92,3 +92,26 @@ bool domain_is_below(const char *name, const char *ancestor)
 	}
 	return m > 0 && n > m && name[n - m - 1] == '.' && strcmp(name + (n - m), ancestor) == 0;
 }
+
+const char *domain_pattern(struct arena *arena, struct slice text)
+{
+	if (slice_equal(text, SLICE_LITERAL("*"))) {
+		return "*";
+	}
+	bool below = text.len > 0 && text.data[0] == '.';
+	const char *domain = domain_canonical(arena, (struct slice){text.data + below, text.len - below});
+	return domain == NULL ? NULL : arena_printf(arena, "%s%s", below ? "." : "", domain);
+}
+
+unsigned domain_pattern_match(const char *pattern, const char *domain)
+{
+	size_t n = strlen(pattern);
+	size_t length = strlen(domain);
+	if (strcmp(pattern, "*") == 0) {
+		return 1;
+	}
+	if (pattern[0] != '.') {
+		return strcmp(pattern, domain) == 0 ? DOMAIN_SAME : 0;
+	}
+	return length > n && strcmp(domain + length - n, pattern) == 0 ? (unsigned)n + 1 : 0;
+}

@@ -17,4 +17,11 @@ const char *domain_parent(const char *domain);         /* "b.c" within "a.b.c"; 
 const char *domain_last_labels(const char *domain, size_t n); /* the last n labels, or the whole */
 bool domain_is_below(const char *name, const char *ancestor); /* equal counts */
 
+/* A pattern of an operator's rule: a name, ".example.org" for all names below that one (not itself), or "*" for every
+ * name, also none (""). The canonical form, in arena, or NULL. */
+const char *domain_pattern(struct arena *arena, struct slice text);
+/* How closely such a pattern names a canonical name: 0 not at all; else more for a longer one, DOMAIN_SAME for itself. */
+enum { DOMAIN_SAME = 1000 };
+unsigned domain_pattern_match(const char *pattern, const char *domain);
+
 #endif

@@ -128,7 +128,7 @@ static void fill_client(struct session *session, struct history_message *message
 	message->helo = safe(session, session->helo, TEXT_MAX);
 	message->country = session->geo.country;
 	message->asn = session->geo.asn;
-	message->as_name = session->geo.as_name == NULL ? "" : safe(session, session->geo.as_name, TEXT_MAX);
+	message->as_name = safe(session, session->geo.as_name, TEXT_MAX);
 	message->tls_version = safe(session, session->tls_version, TEXT_MAX);
 	message->tls_cipher = safe(session, session->tls_cipher, TEXT_MAX);
 	message->auth_user = safe(session, session->auth_user, TEXT_MAX);

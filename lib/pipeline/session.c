@@ -12,6 +12,7 @@
 #include "lib/pipeline/verdict_line.h"
 #include "lib/policy/globals.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -39,6 +40,8 @@ struct session *session_create(struct engine *engine)
 	session->connection = arena_create(CONNECTION_CHUNK);
 	session->lookups = lookups_create(engine_dns(engine));
 	session->client_name = session->mta_name = session->tls_version = session->tls_cipher = "";
+	session->cert_subject = session->cert_issuer = session->peer_name = session->peer_helo = "";
+	session->upstream.problem = "";
 	session->authserv_id = session->queue_id = session->auth_user = "";
 	session->mail_from = (struct address){"", "", ""};
 	return session;
@@ -128,10 +131,33 @@ void session_helo(struct session *session, const char *helo)
 	lookups_mark(session->lookups);
 }
 
-void session_tls(struct session *session, const char *version, const char *cipher)
+/* A distinguished name as Sendmail gives it: +HH for a byte that is not plain. Decoded, but for control bytes. */
+static const char *connection_name(struct session *session, const char *text)
 {
-	session->tls_version = connection_text(session, version);
-	session->tls_cipher = connection_text(session, cipher);
+	char *name = arena_strdup(session->connection, connection_text(session, text));
+	char *out = name;
+	for (const char *in = name; session->mta_is_sendmail && *in != '\0'; in++) {
+		char digits[3] = {in[0] == '+' ? in[1] : '\0', in[0] == '+' && in[1] != '\0' ? in[2] : '\0', '\0'};
+		bool coded = isxdigit((unsigned char)digits[0]) && isxdigit((unsigned char)digits[1]);
+		long byte = coded ? strtol(digits, NULL, 16) : 0;
+		coded = byte >= ' ' && byte < 0x7f;
+		*out++ = coded ? (char)byte : *in;
+		in += coded ? 2 : 0;
+	}
+	if (session->mta_is_sendmail) {
+		*out = '\0';
+	}
+	return name;
+}
+
+void session_tls(struct session *session, const struct session_tls *tls)
+{
+	session->tls_version = connection_text(session, tls->version);
+	session->tls_cipher = connection_text(session, tls->cipher);
+	session->tls_bits = tls->bits;
+	session->cert_subject = connection_name(session, tls->cert_subject);
+	session->cert_issuer = connection_name(session, tls->cert_issuer);
+	session->cert_verified = tls->verified;
 }
 
 /* 40 random bits in Crockford's base 32: eight characters that can be read out on the phone. */
@@ -173,6 +199,7 @@ static void transaction_reset(struct session *session)
 	session->iprev = (struct iprev_verdict){.result = AUTH_NONE, .name = ""};
 	session->client_stated = 0;
 	session->client_until = 0;
+	session->upstream = (struct session_upstream){.problem = ""};
 	session->spf_known = session->spf_helo_known = session->spf_helo_checked = session->keys_known = false;
 	session->arc_keys_known = session->inspected = session->arc_known = session->dmarc_known = false;
 	session->spf = session->spf_helo = (struct spf_verdict){.result = AUTH_NONE, .domain = ""};

@@ -63,6 +63,25 @@ struct session_signature {
 	enum dkim_algorithm algorithm;
 };
 
+/* What the MTA says of the client's certificate. */
+enum session_cert { SESSION_CERT_UNKNOWN, SESSION_CERT_VERIFIED, SESSION_CERT_NOT_VERIFIED };
+
+/* The TLS of a connection, for session_tls(). NULL: none, or not told. */
+struct session_tls {
+	const char *version, *cipher;
+	unsigned bits;
+	const char *cert_subject, *cert_issuer;
+	enum session_cert verified;
+};
+
+/* What became of the search for the client behind an upstream relay. */
+struct session_upstream {
+	bool relayed;        /* the transaction comes from a trusted upstream relay */
+	bool recovered;      /* client, client_name and helo are of who gave it the mail */
+	unsigned hops;       /* Received fields looked at */
+	const char *problem; /* why not recovered; "" */
+};
+
 enum { SESSION_MAX_STAGES = 32, SESSION_MAX_FINDINGS = 256, SESSION_HELO_SIZE = 513, SESSION_MAX_SIGNATURES = 8 };
 
 struct session {
@@ -85,6 +104,11 @@ struct session {
 	unsigned helo_count;          /* how many there were */
 	const char *authserv_id;
 	const char *tls_version, *tls_cipher; /* "": no TLS */
+	unsigned tls_bits;                    /* of the cipher's key; 0: not told */
+	const char *cert_subject, *cert_issuer; /* of the client's certificate; "": none, or not told */
+	enum session_cert cert_verified;
+	const char *peer_name, *peer_helo; /* of a trusted upstream relay: client_name and helo are its client's */
+	bool peer_trusted;                 /* an upstream relay, whose Received fields are believed */
 	bool mta_is_sendmail;
 
 	/* The transaction */
@@ -112,6 +136,7 @@ struct session {
 	uint64_t client_until;  /* monotonic: so long the end of message waits for nothing but stage_client; 0: not yet */
 	uint32_t client_stated; /* findings of stage_client that are stated, by its own numbers */
 	bool geo_stated;
+	struct session_upstream upstream;
 	bool spf_known, spf_helo_known, keys_known, arc_keys_known, inspected, arc_known, dmarc_known;
 	bool spf_helo_checked;  /* HELO was checked beside MAIL FROM: spf_helo says more than spf */
 	struct spf_verdict spf; /* of MAIL FROM; valid when spf_known and direction inbound */
@@ -171,7 +196,7 @@ void session_local(struct session *session, const char *address);
 /* The MTA's macro v, "Postfix 3.7.11" or "8.17.1"; NULL: not told. */
 void session_mta(struct session *session, const char *version);
 void session_helo(struct session *session, const char *helo);
-void session_tls(struct session *session, const char *version, const char *cipher); /* NULL: none */
+void session_tls(struct session *session, const struct session_tls *tls);
 
 /* path as libmilter gives it, "<a@b>". auth_user and queue_id may be NULL. now 0: the clock. */
 void session_mail(struct session *session, const char *path, const char *auth_user, const char *queue_id, uint64_t now);

@@ -173,6 +173,12 @@ static void dmarc_find_fail_or_override(struct session *session, const struct dm
 		.arc = &session->inspection.arc,
 		.arc_trusted = session->arc_trusted,
 	};
+	if (session->upstream.relayed && !session->upstream.recovered) {
+		override.type = DMARC_OVERRIDE_LOCAL_POLICY;
+		override.comment = "the client behind the upstream relay is not known, so SPF could not be asked";
+		dmarc_find_override(session, &override);
+		return;
+	}
 	switch (dmarc_override_find(&rules, session->arena, &override)) {
 	case OVERRIDE_FOUND:
 		dmarc_find_override(session, &override);

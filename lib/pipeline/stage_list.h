@@ -6,8 +6,10 @@
 
 extern const struct stage stage_message; /* size, header, disk: stage_message.c */
 extern const struct stage stage_quarantine;
+extern const struct stage stage_upstream;
 extern const struct stage stage_geo;     /* stage_geo.c, and so on */
 extern const struct stage stage_client;
+extern const struct stage stage_tls;
 extern const struct stage stage_dnsbl;
 extern const struct stage stage_lists;
 extern const struct stage stage_rate;

@@ -152,7 +152,7 @@ static enum stage_progress spf_start_helo(struct session *session, const void *s
 {
 	const struct spf_settings *spf = settings;
 	struct spf_verdict verdict;
-	if (spf->helo && session->helo_count <= HELO_AHEAD_MAX) {
+	if (spf->helo && session->client_known && session->helo_count <= HELO_AHEAD_MAX) {
 		struct arena *arena = arena_create(1024);
 		spf_run(session, SPF_SCOPE_HELO, arena, &verdict);
 		arena_destroy(arena);
@@ -163,6 +163,9 @@ static enum stage_progress spf_start_helo(struct session *session, const void *s
 static enum stage_progress spf_advance(struct session *session, const void *settings)
 {
 	const struct spf_settings *spf = settings;
+	if (!session->client_known) {
+		return STAGE_PENDING;
+	}
 	if (!session->spf_known) {
 		session->spf_known = spf_run(session, SPF_SCOPE_MFROM, session->arena, &session->spf);
 	}

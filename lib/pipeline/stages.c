@@ -10,9 +10,9 @@
 #include "lib/store/store.h"
 
 const struct stage *const stages[] = {
-	&stage_message, &stage_quarantine, &stage_geo, &stage_client, &stage_dnsbl, &stage_lists, &stage_rate,
-	&stage_spf, &stage_dkim, &stage_arc, &stage_inspect, &stage_dmarc, &stage_mime, &stage_attachment,
-	&stage_virus, &stage_greylist, &stage_authres, &stage_sign,
+	&stage_message, &stage_quarantine, &stage_upstream, &stage_geo, &stage_client, &stage_tls, &stage_dnsbl,
+	&stage_lists, &stage_rate, &stage_spf, &stage_dkim, &stage_arc, &stage_inspect, &stage_dmarc, &stage_mime,
+	&stage_attachment, &stage_virus, &stage_greylist, &stage_authres, &stage_sign,
 };
 
 enum { STAGES_COUNT = sizeof stages / sizeof *stages };
@@ -40,8 +40,10 @@ static const struct section *const sections[] = {
 	[SECTION_DMARC_REPORTS] = &dmarc_reports_section,
 	&stage_message.section,
 	&stage_quarantine.section,
+	&stage_upstream.section,
 	&stage_geo.section,
 	&stage_client.section,
+	&stage_tls.section,
 	&stage_dnsbl.section,
 	&stage_lists.section,
 	&stage_rate.section,

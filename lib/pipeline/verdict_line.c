@@ -78,6 +78,33 @@ static const char *virus_text(const struct inspect_reply *reply)
 	return NULL;
 }
 
+/* "verified(/CN=mail.example)"; who the MTA says nothing about is unknown. */
+static void line_tls(struct session *session, struct strbuf *line)
+{
+	static const char *const verified[] = {
+	    [SESSION_CERT_UNKNOWN] = "unknown", [SESSION_CERT_VERIFIED] = "verified", [SESSION_CERT_NOT_VERIFIED] = "unverified"};
+	if (session->tls_version[0] == '\0') {
+		strbuf_add_text(line, " tls=none");
+		return;
+	}
+	line_text(session, line, "tls", session->tls_version);
+	line_text(session, line, "tls_cipher", session->tls_cipher);
+	if (session->cert_subject[0] != '\0') {
+		line_text(session, line, "tls_cert",
+		          arena_printf(session->arena, "%s(%s)", verified[session->cert_verified], session->cert_subject));
+	}
+}
+
+/* Who gave us another's mail. */
+static void line_relay(struct session *session, struct strbuf *line)
+{
+	char relay[IP_TEXT_SIZE];
+	if (session->upstream.relayed) {
+		ip_format(&session->peer, relay);
+		strbuf_printf(line, " relay=%s", relay);
+	}
+}
+
 /* Who sends, from where: the same in both lines. */
 static void line_begin(struct session *session, struct strbuf *line, const struct verdict *verdict)
 {
@@ -90,6 +117,8 @@ static void line_begin(struct session *session, struct strbuf *line, const struc
 	              verdict_action_name(verdict->action), session->support_id, direction_name(session->direction), client);
 	line_text(session, line, "name", session->client_name);
 	line_text(session, line, "helo", session->helo);
+	line_relay(session, line);
+	line_tls(session, line);
 	if (session->auth_user[0] != '\0') {
 		line_text(session, line, "auth", session->auth_user);
 	}

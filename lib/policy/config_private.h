@@ -4,6 +4,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/policy/config.h"
+#include "lib/policy/config_files.h"
 
 #include <stdatomic.h>
 
@@ -51,6 +52,7 @@ struct config {
 	struct arena *arena; /* holds everything, this struct too */
 	atomic_uint references;
 	const char *path;
+	struct config_stamp stamp; /* of the files, as they were read */
 	size_t count;
 	struct config_part *parts;
 	int policy_line, outbound_line;

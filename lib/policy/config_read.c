@@ -477,7 +477,10 @@ static void set_lists(cfg_t *cfg, struct config_part *part)
 		}
 		*value =
 		    (struct config_value){.texts = texts, .count = option->nvalues, .line = value->line != 0 ? value->line : 1};
-		option_parse(row, arena, value->texts, value->count, part->settings);
+		/* Each element was good by itself; a file that it names may have changed since. */
+		if (!option_parse(row, arena, value->texts, value->count, part->settings) && loading->error_count == 0) {
+			refuse_value(block, row->name, value->count == 0 ? "" : value->texts[0], option_expected(row, arena));
+		}
 	}
 }
 
@@ -553,6 +556,7 @@ struct config *config_load(const char *path, const struct section *const *sectio
 	}
 	bool good = bytes != NULL && config_parse(config, path, bytes, size);
 	loading = NULL;
+	config->stamp = config_files_stamp(config);
 	if (!good) {
 		*error_r = strdup(loader.errors.data);
 		config_release(config);

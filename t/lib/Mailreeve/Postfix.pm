@@ -1,12 +1,13 @@
 package Mailreeve::Postfix;
 
-# A private Postfix: its own configuration, queue and ports, loopback only.
+# A private Postfix: its own configuration, queue and ports, loopback only. main: lines for main.cf; name: where there is
+# more than one.
 
 use v5.36;
 use Mailreeve::Process qw(work_dir free_port wait_until answers write_file read_file run_ok on_end);
 
 sub start ($class, %arg) {
-    my $dir = work_dir() . '/postfix';
+    my $dir = work_dir() . '/' . ($arg{name} // 'postfix');
     my $self = bless { dir => $dir, port => free_port(), %arg }, $class;
     mkdir $_ for $dir, map { "$dir/$_" } qw(etc queue data log);
     chmod 0755, $dir;
@@ -93,6 +94,19 @@ END
 }
 
 sub end ($self) { system 'postfix', '-c', "$self->{dir}/etc", 'stop' if -e "$self->{dir}/queue/pid/master.pid"; return }
+
+# What makes it offer STARTTLS and ask for a client certificate. tls: { cert, key, ca }.
+sub with_tls ($class, $tls) {
+    return (main => <<"END");
+smtpd_tls_security_level = may
+smtpd_tls_cert_file = $tls->{cert}
+smtpd_tls_key_file = $tls->{key}
+smtpd_tls_CAfile = $tls->{ca}
+smtpd_tls_ask_ccert = yes
+smtpd_tls_received_header = yes
+smtpd_tls_loglevel = 1
+END
+}
 
 # Queue ids of the messages held.
 sub held ($self) {

@@ -48,6 +48,7 @@ sub mc ($self) {
     my $milter = $self->{milter} =~ s/^unix:/local:/r;
     my $aliases = $self->{aliases} ? "$dir/aliases" : '';
     my $local = $self->{aliases} ? "MAILER(`local')\n" : '';
+    my $more = $self->{mc} // '';
     return <<"END";
 divert(-1)
 define(`_CF_DIR_', `$root/usr/share/sendmail/cf/')
@@ -84,9 +85,15 @@ define(`ESMTP_MAILER_ARGS', `TCP \$h $self->{sink}')
 define(`RELAY_MAILER_ARGS', `TCP \$h $self->{sink}')
 define(`SMTP_MAILER_ARGS', `TCP \$h $self->{sink}')
 DAEMON_OPTIONS(`Family=inet, Name=MTA-v4, Port=$self->{port}, Addr=127.0.0.1')
-INPUT_MAIL_FILTER(`mailreeve', `S=$milter, F=T, T=C:10s;S:60s;R:60s;E:10m')
+${more}INPUT_MAIL_FILTER(`mailreeve', `S=$milter, F=T, T=C:10s;S:60s;R:60s;E:10m')
 ${local}MAILER(`smtp')
 END
+}
+
+# What makes it offer STARTTLS and ask for a client certificate. tls: { cert, key, ca }.
+sub with_tls ($class, $tls) {
+    my %define = (CACERT => $tls->{ca}, CACERT_PATH => $tls->{ca} =~ s{/[^/]*\z}{}r, SERVER_CERT => $tls->{cert}, SERVER_KEY => $tls->{key});
+    return (mc => join '', map { "define(`conf$_', `$define{$_}')\n" } sort keys %define);
 }
 
 # Quarantined messages keep their control file under another first letter.

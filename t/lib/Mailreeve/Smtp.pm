@@ -36,13 +36,25 @@ sub say_line ($self, $line) { $self->{socket}->print("$line\r\n"); return $self-
 
 sub send_raw ($self, $bytes) { $self->{socket}->print($bytes); return }
 
-# One transaction: the last reply. A message with LF or CRLF line ends, dots not stuffed. mail: parameters of MAIL.
+# STARTTLS, and EHLO again. ssl: options of IO::Socket::SSL.
+sub starttls ($self, $helo, %ssl) {
+    require IO::Socket::SSL;
+    my $reply = $self->say_line('STARTTLS');
+    croak "STARTTLS: $reply" if $reply !~ /^220/;
+    IO::Socket::SSL->start_SSL($self->{socket}, SSL_verify_mode => 0, Timeout => 30, %ssl)
+        or croak 'STARTTLS: ' . IO::Socket::SSL::errstr();
+    return $self->say_line("EHLO $helo");
+}
+
+# One transaction: the last reply; those to RCPT are in {rcpt}. A message with LF or CRLF line ends, dots not stuffed. mail: parameters of MAIL.
 sub deliver ($self, %arg) {
     my $reply = $self->say_line(join ' ', 'MAIL FROM:<' . ($arg{from} // '') . '>', $arg{mail} // ());
     return $reply if $reply !~ /^2/;
     my $taken = 0;
+    $self->{rcpt} = [];
     for my $rcpt (ref $arg{to} ? @{ $arg{to} } : $arg{to}) {
         $reply = $self->say_line("RCPT TO:<$rcpt>");
+        push @{ $self->{rcpt} }, $reply;
         $taken++ if $reply =~ /^2/;
     }
     return $reply if !$taken;
