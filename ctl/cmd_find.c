@@ -302,6 +302,7 @@ static bool find_run(const struct find_options *options)
 		fprintf(stderr, "no message matches\n");
 	}
 	if (good && output.messages == options->filter.limit && output.messages > 0) {
+		fflush(stdout);
 		fprintf(stderr, "the youngest %zu; --limit shows more\n", output.messages);
 	}
 	history_close(&history);

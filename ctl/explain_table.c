@@ -261,6 +261,9 @@ static const char *stage_text(struct session *session, const struct stage *stage
 		bool outbound = session->direction == DIRECTION_OUTBOUND;
 		return (outbound ? stage->outbound : stage->inbound) ? "off" : outbound ? "not for outbound mail" : "not for inbound mail";
 	}
+	if (stage == &stage_quarantine) {
+		return session->release == NULL ? "not released from it" : "released from it";
+	}
 	if (stage == &stage_upstream) {
 		return upstream_text(session);
 	}

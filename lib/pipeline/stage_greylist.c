@@ -37,7 +37,10 @@ static const struct option_row options[] = {
     {.name = "suspicious",
      .type = OPTION_RULES,
      .offset = offsetof(struct greylist_settings, suspicious),
-     .fallback = "client.*, dnsbl.*, spf.fail*, spf.softfail, spf.permerror, unauthenticated",
+     .fallback = "client.ptr_missing, client.ptr_unconfirmed, client.ptr_generic, client.helo_missing, "
+                 "client.helo_malformed, client.helo_unqualified, client.helo_unresolved, client.helo_ours, "
+                 "client.helo_our_address, dnsbl.listed, dnsbl.domain, dnsbl.url, dnsbl.rule, spf.fail*, spf.softfail, "
+                 "spf.permerror, unauthenticated",
      .parse = greylist_causes_parse,
      .help = "who has to wait: codes of findings (* for any text), unauthenticated, score NUMBER, or all"},
     {.name = "delay",

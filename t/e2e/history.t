@@ -36,6 +36,7 @@ END
 my $config = <<'END';
 own_networks = {"127.0.0.1"}
 message_memory = 256K
+client { mode = off }
 spf { mode = observe }
 policy { spf.fail = reject }
 END

@@ -126,7 +126,7 @@ is(judged('', '--client', '192.0.2.10')->{action}, 'tag', 'what is wrong tags');
 # The strict setting of the sample file and of README can be taken as they are.
 my ($sample) = read_file(source_dir() . '/conf/mailreeve.conf') =~ /^ *#   A strict setting.*\n((?: *#       client\..*\n)+)/m;
 my ($readme) = read_file(source_dir() . '/README') =~ /^    (policy \{\n\s+client\..*?\})/ms;
-my %strict = map { $_ => judged($_, '--client', '192.0.2.8', '--helo', 'localhost', '--rcpt', 'a@rcpt.example')->{action} } "policy {\n" . $sample =~ s/^#//gmr . "}\n", "$readme\n";
+my %strict = map { $_ => judged($_, '--client', '192.0.2.8', '--helo', 'localhost', '--rcpt', 'a@rcpt.example')->{action} } "policy {\n" . $sample =~ s{^ *#}{}gmr . "}\n", "$readme\n";
 is_deeply([ values %strict ], [ 'reject', 'reject' ], 'the strict settings that are shown');
 my $table = run_ok($mailreeve, 'explain', '--dns-zone', $zone, '--client', '192.0.2.9', '--helo', 'localhost');
 like($table, qr/^  client .*iprev fail: mail\.good\.example does not lead back/m, 'the table tells of it');

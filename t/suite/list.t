@@ -27,7 +27,7 @@ END
 sub config ($more = '') {
     return write_file(work_dir() . '/conf', "user = nobody\nstore { location = \"sqlite:$state/db\" spill_dir = \"$state/spill\" }\n"
         . "virus { databases = {\"" . source_dir() . "/conf/signatures\"} }\ncontent { workers = 1 tmp_dir = \"" . work_dir() . "\" }\n"
-        . "policy { spf.fail = ignore }\n$more");
+        . "client { mode = off }\npolicy { spf.fail = ignore }\n$more");
 }
 my $config = config();
 

@@ -17,7 +17,7 @@ my $networks = write_file(work_dir() . '/filter.networks', "# the filter\n192.0.
 my $base = "authserv_id = \"mx.test.example\"\nvirus { databases = {\"" . source_dir() . "/conf/signatures\"} }\n"
     . 'content { workers = 1 tmp_dir = "' . work_dir() . "\" }\n";
 
-sub conf ($text) { state $n = 0; return write_file(work_dir() . '/conf' . ++$n, $base . $text) }
+sub conf ($text) { state $n = 0; return write_file(work_dir() . '/conf' . ++$n, "${base}client { mode = off } $text") }
 sub file ($text) { state $n = 0; return write_file(work_dir() . '/' . ++$n . '.eml', $text) }
 sub judge ($config, @arg) {
     return decode_json(run_ok($mailreeve, 'explain', '--config', $config, '--dns-zone', $zone, '--json', @arg));

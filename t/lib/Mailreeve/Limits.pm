@@ -72,6 +72,7 @@ sub run_limits ($mta_class, %arg) {
     my $zone = write_file(work_dir() . '/zone', ". 3600 IN NS ns.\n");
     my $daemon = Mailreeve::Daemon->start(zone => $zone, config => <<'END');
 own_networks = {"127.0.0.8"}
+client { mode = off }
 greylist { mode = enforce delay = 2s }
 rate { limits = {"outbound client 4/1h recipients", "user:anna 3/1h", "user:bob 2/1h failures lock 1h"} }
 END
