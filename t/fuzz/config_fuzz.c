@@ -28,7 +28,7 @@ static char *print(const struct config *config, size_t *size_r)
 	config_print(config, out);
 	fclose(out);
 	char *mark;
-	while ((mark = strstr(text, " # default\n")) != NULL) {
+	while ((mark = strstr(text, " # default")) != NULL) {
 		memmove(mark, mark + 10, strlen(mark + 10) + 1);
 	}
 	memmove(text, strchr(text, '\n'), strlen(strchr(text, '\n')) + 1);
