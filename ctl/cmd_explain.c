@@ -3,6 +3,8 @@
 #include "ctl/explain.h"
 #include "ctl/explain_history.h"
 #include "lib/base/log.h"
+#include "lib/pipeline/stage_dnsbl.h"
+#include "lib/pipeline/stage_list.h"
 #include "lib/pipeline/stages.h"
 #include "lib/policy/globals.h"
 
@@ -305,7 +307,11 @@ static struct engine *explain_open(const struct explain_options *options)
 	struct engine *engine = NULL;
 	struct config *config = config_load(path, sections, count, &error);
 	if (config != NULL) {
-		engine = engine_open(config, &(struct engine_options){.dns_zone = options->dns_zone, .dns_text = options->dns_text}, &error);
+		struct arena *arena = arena_create(4096);
+		const struct dnsbl_settings *dnsbl = config_settings(config, stages_section(&stage_dnsbl));
+		const char *dns_text = options->dns_text == NULL ? NULL : dnsbl_unhide(arena, &dnsbl->lists, options->dns_text);
+		engine = engine_open(config, &(struct engine_options){.dns_zone = options->dns_zone, .dns_text = dns_text}, &error);
+		arena_destroy(arena);
 		config_release(config);
 	}
 	if (engine == NULL) {

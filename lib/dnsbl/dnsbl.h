@@ -102,6 +102,11 @@ const char *dnsbl_text_public(struct arena *arena, const char *text);
 /* text with the list's key replaced by "***", in letters of either case. */
 const char *dnsbl_public(struct arena *arena, const struct dnsbl_list *list, const char *text);
 
+/* A text with the zones of all lists, and back again: keys are replaced by "***", and the public zones of lists with a key
+ * by the real ones. */
+const char *dnsbl_hide(struct arena *arena, const struct dnsbl_lists *lists, const char *text);
+const char *dnsbl_unhide(struct arena *arena, const struct dnsbl_lists *lists, const char *text);
+
 /* ---- asking ---- */
 
 /* The names of the questions. False: the list does not take it (family), or the name would be too long. name_r: secret,

@@ -75,22 +75,41 @@ const char *dnsbl_text_public(struct arena *arena, const char *text)
 	return out.data == NULL ? "" : out.data;
 }
 
-const char *dnsbl_public(struct arena *arena, const struct dnsbl_list *list, const char *text)
+static const char *replace(struct arena *arena, const char *text, const char *from, const char *to)
 {
-	if (list->key == NULL || text == NULL) {
-		return text;
-	}
 	struct strbuf out;
-	struct slice key = slice_from(list->key);
+	struct slice part = slice_from(from);
 	strbuf_init(&out, arena);
 	while (*text != '\0') {
-		bool here = slice_starts_nocase(slice_from(text), key);
+		bool here = slice_starts_nocase(slice_from(text), part);
 		if (here) {
-			strbuf_add_text(&out, "***");
+			strbuf_add_text(&out, to);
 		} else {
 			strbuf_add_char(&out, *text);
 		}
-		text += here ? key.len : 1;
+		text += here ? part.len : 1;
 	}
 	return out.data == NULL ? "" : out.data;
+}
+
+const char *dnsbl_public(struct arena *arena, const struct dnsbl_list *list, const char *text)
+{
+	return list->key == NULL || text == NULL ? text : replace(arena, text, list->key, "***");
+}
+
+const char *dnsbl_hide(struct arena *arena, const struct dnsbl_lists *lists, const char *text)
+{
+	for (size_t i = 0; i < lists->count; i++) {
+		text = dnsbl_public(arena, &lists->items[i], text);
+	}
+	return text;
+}
+
+const char *dnsbl_unhide(struct arena *arena, const struct dnsbl_lists *lists, const char *text)
+{
+	for (size_t i = 0; i < lists->count; i++) {
+		const struct dnsbl_list *list = &lists->items[i];
+		text = list->key == NULL ? text : replace(arena, text, list->public_zone, list->zone);
+	}
+	return text;
 }

@@ -3,6 +3,8 @@
 #include "lib/base/clock.h"
 #include "lib/dns/zone_text.h"
 #include "lib/pipeline/results.h"
+#include "lib/pipeline/stage_dnsbl.h"
+#include "lib/pipeline/stage_list.h"
 #include "lib/pipeline/stages.h"
 #include "lib/store/history.h"
 
@@ -256,8 +258,9 @@ static const char *dns_text(struct session *session)
 {
 	struct strbuf text;
 	strbuf_init(&text, session->arena);
+	const struct dnsbl_settings *dnsbl = config_settings(session->config, stages_section(&stage_dnsbl));
 	zone_text_write(session->lookups, DNS_MAX, &text);
-	return text.data;
+	return dnsbl_hide(session->arena, &dnsbl->lists, text.data);
 }
 
 static bool any_refused(const struct session *session)

@@ -134,4 +134,7 @@ $patient->down;
 my $log = $daemon->log_text . $patient->log_text;
 unlike($log, qr/Sanitizer|runtime error/, 'no sanitizer has complained');
 unlike($log . $postfix->log_text . join('', map { $_->[1] } Mailreeve::Smtp->sunk($sink)), qr/\Q$key\E/i, 'the key is in no log and no message');
+$daemon->down;
+my @files = glob "$daemon->{dir}/store/*";
+ok((grep { read_file($_) =~ /\*\*\*\.keyed\.test/ } @files) && !(grep { read_file($_) =~ /\Q$key\E/i } @files), 'nor in the history, which has the answers');
 done_testing();

@@ -31,6 +31,17 @@ is_deeply(judged(config($both))->{geo}, { country => undef, asn => undef, as_nam
 is(judged(config("country_database = \"$se\" asn_database = \"\""), '--client', '1.2.3.4')->{geo}{asn}, undef, 'one database alone');
 is(judged(config($both), '--client', '1.2.3.4', '--auth', 'bob')->{geo}{country}, 'SE', 'outbound too');
 
+# Lists know a client by its country and network.
+for my $entry ('country:SE', 'asn:64496', 'AS64496') {
+    my $blocking = config($both, "lists { block = {\"$entry\"} }\n");
+    is(judged($blocking, '--client', '1.2.3.4')->{recipients}[0]{action}, 'reject', "$entry blocks");
+    is(judged($blocking, '--client', '200.2.3.4')->{recipients}[0]{action}, 'accept', '  nobody else');
+}
+my $rule = 'countries = {"SE"} ' . $both;
+is(judged(config($rule, "policy { geo.country = reject }\n"), '--client', '1.2.3.4')->{action}, 'reject', 'a rule rejects');
+is(judged(config($rule, "policy { geo.country = reject }\nlists { allow = {\"asn:64496\"} }\n"), '--client', '1.2.3.4')->{action}, 'accept', 'an allow entry by network lifts that');
+is(judged(config($rule, "policy { geo.country = \"reject enforced\" }\nlists { allow = {\"asn:64496\"} }\n"), '--client', '1.2.3.4')->{action}, 'reject', 'but not what is enforced');
+
 # Rules: options, address, findings.
 for my $row (
     [ '', '1.2.3.4', '' ],

@@ -267,6 +267,12 @@ static void test_keys(void)
 	dnsbl_judge(&list, &bogus, arena, &match);
 	is_text(match.problem, "bogus: validation failure <2.0.0.127.***.zen.dq. A>",
 	        "the resolver's words are told without it");
+	struct dnsbl_lists lists = {.count = 1, .items = &list};
+	const char *zone = arena_printf(arena, "$NXDOMAIN 1.0.0.127.%s A\nx.example. 60 IN A 192.0.2.1\n", list.zone);
+	const char *hidden = dnsbl_hide(arena, &lists, zone);
+	ok(strcasestr(hidden, "S3cretKey") == NULL && strstr(hidden, "1.0.0.127.***.zen.dq.spamhaus.net A\nx.example.") != NULL,
+	   "a text of answers without keys");
+	is_text(dnsbl_unhide(arena, &lists, hidden), zone, "and back");
 	is_text(dnsbl_public(arena, &list, "query s3cretkEy.zen.dq is S3cretKey"), "query ***.zen.dq is ***",
 	        "in other texts too");
 	write_key(path, "S3cretKey\n", 0644);
