@@ -502,13 +502,19 @@ void session_judge(struct session *session)
 	policy_judge(&context, session->findings, session->finding_count, &nobody, 0, &session->verdict);
 }
 
+/* Does he get the message, now or once it is not held any more? */
+static bool recipient_gets_it(const struct recipient *recipient)
+{
+	return recipient->fate == DELIVERY_SENT || recipient->fate == DELIVERY_HELD;
+}
+
 static bool session_is_parted(const struct session *session)
 {
 	bool parted = false;
 	for (size_t i = 0; i < session->recipient_count; i++) {
-		parted = parted || session->recipients[i].fate != DELIVERY_SENT;
+		parted = parted || !recipient_gets_it(&session->recipients[i]);
 	}
-	return parted && session->answer == DELIVERY_PASS;
+	return parted && (session->answer == DELIVERY_PASS || session->answer == DELIVERY_HOLD);
 }
 
 /* The header tells those who get the message what was found for them, and nothing of the others. */
@@ -526,7 +532,7 @@ static void session_tag(struct session *session)
 		policy_begin(&context, session->findings[i]);
 	}
 	for (size_t i = 0; i < session->recipient_count; i++) {
-		if (session->recipients[i].fate == DELIVERY_SENT) {
+		if (recipient_gets_it(&session->recipients[i])) {
 			session_judge_recipient(session, i, 0, false);
 		}
 	}
