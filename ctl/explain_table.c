@@ -152,7 +152,7 @@ static const char *dmarc_text(struct session *session)
 	return text.data;
 }
 
-static const char *lists_text(const struct session *session)
+static const char *lists_text(struct session *session)
 {
 	if (session->lists == NULL) {
 		return "nobody to ask for";
@@ -217,7 +217,7 @@ static const char *virus_text(struct session *session)
 	return NULL;
 }
 
-static const char *mime_text(const struct session *session)
+static const char *mime_text(struct session *session)
 {
 	const struct inspect_reply *reply = &session->inspection;
 	return reply->mime_ambiguous != NULL ? "can be read in more than one way"
@@ -255,75 +255,83 @@ static const char *tls_text(struct session *session)
 	return text.data;
 }
 
+static const char *quarantine_text(struct session *session)
+{
+	return session->release == NULL ? "not released from it" : "released from it";
+}
+
+static const char *rate_text(struct session *session)
+{
+	(void)session;
+	return "nothing is counted here: what the limits would say";
+}
+
+static const char *greylist_text(struct session *session)
+{
+	(void)session;
+	return "nobody is noted here: who would wait";
+}
+
+static const char *attachment_text(struct session *session)
+{
+	size_t n = session->inspection.part_count + session->inspection.parts_unlisted;
+	return arena_printf(session->arena, "%zu file%s", n, n == 1 ? "" : "s");
+}
+
+static const char *inspect_text(struct session *session)
+{
+	return session->pool_result == POOL_OK ? "answered" : pool_result_text(session->pool_result);
+}
+
+static const char *message_text(struct session *session)
+{
+	return arena_printf(session->arena, "%llu bytes, %zu header fields",
+	                    (unsigned long long)message_size(session->message), session_headers(session)->count);
+}
+
+static const char *authres_text(struct session *session)
+{
+	return session->authres == NULL && session->message != NULL ? "nothing to add" : "one field to add";
+}
+
+static const struct stage_summary {
+	const struct stage *stage;
+	bool envelope; /* it has something to say without a message */
+	const char *(*text)(struct session *session);
+} summaries[] = {
+	{&stage_message, false, message_text},
+	{&stage_quarantine, true, quarantine_text},
+	{&stage_upstream, true, upstream_text},
+	{&stage_geo, true, geo_text},
+	{&stage_client, true, client_text},
+	{&stage_tls, true, tls_text},
+	{&stage_dnsbl, true, dnsbl_summary},
+	{&stage_lists, true, lists_text},
+	{&stage_rate, true, rate_text},
+	{&stage_spf, true, spf_text},
+	{&stage_dkim, false, dkim_text},
+	{&stage_arc, false, arc_text},
+	{&stage_inspect, false, inspect_text},
+	{&stage_dmarc, false, dmarc_text},
+	{&stage_mime, false, mime_text},
+	{&stage_attachment, false, attachment_text},
+	{&stage_virus, false, virus_text},
+	{&stage_greylist, false, greylist_text},
+	{&stage_authres, true, authres_text},
+	{&stage_sign, false, sign_text},
+};
+
 static const char *stage_text(struct session *session, const struct stage *stage)
 {
 	if (!pipeline_runs(session, stage)) {
 		bool outbound = session->direction == DIRECTION_OUTBOUND;
 		return (outbound ? stage->outbound : stage->inbound) ? "off" : outbound ? "not for outbound mail" : "not for inbound mail";
 	}
-	if (stage == &stage_quarantine) {
-		return session->release == NULL ? "not released from it" : "released from it";
+	size_t i = 0;
+	while (summaries[i].stage != stage) {
+		i++;
 	}
-	if (stage == &stage_upstream) {
-		return upstream_text(session);
-	}
-	if (stage == &stage_tls) {
-		return tls_text(session);
-	}
-	if (stage == &stage_spf) {
-		return spf_text(session);
-	}
-	if (stage == &stage_rate) {
-		return "nothing is counted here: what the limits would say";
-	}
-	if (stage == &stage_lists) {
-		return lists_text(session);
-	}
-	if (stage == &stage_dnsbl) {
-		return dnsbl_summary(session);
-	}
-	if (stage == &stage_geo) {
-		return geo_text(session);
-	}
-	if (stage == &stage_client) {
-		return client_text(session);
-	}
-	if (session->message == NULL) {
-		return stage == &stage_authres ? "one field to add" : "no message";
-	}
-	if (stage == &stage_dkim) {
-		return dkim_text(session);
-	}
-	if (stage == &stage_arc) {
-		return arc_text(session);
-	}
-	if (stage == &stage_dmarc) {
-		return dmarc_text(session);
-	}
-	if (stage == &stage_mime) {
-		return mime_text(session);
-	}
-	if (stage == &stage_attachment) {
-		size_t n = session->inspection.part_count + session->inspection.parts_unlisted;
-		return arena_printf(session->arena, "%zu file%s", n, n == 1 ? "" : "s");
-	}
-	if (stage == &stage_sign) {
-		return sign_text(session);
-	}
-	if (stage == &stage_greylist) {
-		return "nobody is noted here: who would wait";
-	}
-	if (stage == &stage_virus) {
-		return virus_text(session);
-	}
-	if (stage == &stage_inspect) {
-		return session->pool_result == POOL_OK ? "answered" : pool_result_text(session->pool_result);
-	}
-	if (stage == &stage_message) {
-		return arena_printf(session->arena, "%llu bytes, %zu header fields",
-		                    (unsigned long long)message_size(session->message), session_headers(session)->count);
-	}
-	return session->authres == NULL ? "nothing to add" : "one field to add";
+	return summaries[i].envelope || session->message != NULL ? summaries[i].text(session) : "no message";
 }
 
 static void print_finding(struct session *session, const struct finding *finding, FILE *out)

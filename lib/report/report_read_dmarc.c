@@ -43,7 +43,7 @@ static void on_start(void *context, const char *name, const char **attributes)
 	if (n > 0) {
 		reader->path[n++] = '/';
 	}
-	strcpy(reader->path + n, local);
+	memcpy(reader->path + n, local, strlen(local) + 1);
 	reader->text_len = 0;
 	if (reader->depth == 1) {
 		reader->seen_root = strcmp(local, "feedback") == 0;
