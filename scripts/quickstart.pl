@@ -67,6 +67,8 @@ my @cases = (
         reply => qr/^550 5\.7\.1 /, verdict => 'reject', expected => '550 5.7.1' },
     { sent => 'no policy, nothing wrong', client => '192.0.2.30', from => 'joe@plain.example', reply => qr/^250 /,
         verdict => 'accept', delivered => qr/spf=none/, expected => '250' },
+    { sent => 'on the recipient\'s own block list', client => '192.0.2.30', from => 'pest@plain.example', block => 1,
+        reply => qr/^550 5\.7\.1 /, verdict => 'reject', expected => '550 5.7.1 at RCPT, a second after `mailreeve list add block`' },
     { sent => 'while DNS is dead', client => '192.0.2.10', from => 'new@late.example', dead => 1, reply => qr/^451 4\.7\.24 /,
         verdict => 'tempfail', expected => '451: come again, never lost' },
 );
@@ -89,12 +91,27 @@ sub outcome ($case) {
     return @wrong;
 }
 
+# As an operator would, while the daemon runs; then waits until it knows.
+sub block ($case, $recipient) {
+    run_ok(test_program('mailreeve'), 'list', 'add', 'block', $case->{from}, '--owner', $recipient, '--config', $daemon->{config});
+    wait_until('the block to hold', sub {
+        my $smtp = Mailreeve::Smtp->connect_to($postfix->{port});
+        $smtp->say_line($_) for 'EHLO mail.sender.example', "XCLIENT ADDR=$case->{client} NAME=[UNAVAILABLE]", 'EHLO mail.sender.example',
+            "MAIL FROM:<$case->{from}>";
+        my $reply = $smtp->say_line("RCPT TO:<$recipient>");
+        $smtp->say_line('QUIT');
+        return $reply =~ /^550/;
+    });
+    return;
+}
+
 sub run_case ($case) {
     ($case->{id}, my $text) = message(from => $case->{from}, headers => $case->{lines}, body => $case->{body});
     $text = sign($key, $case->{signed}, $text) if $case->{signed};
     $text =~ s/This is/This was/ if $case->{change};
     $case->{text} = $text;
     $dns->down if $case->{dead};
+    block($case, "$case->{id}\@dst.example") if $case->{block};
     $case->{got} = Mailreeve::Smtp->send_message($postfix->{port}, client => $case->{client}, helo => 'mail.sender.example',
         from => $case->{sender} // $case->{from}, to => "$case->{id}\@dst.example", message => $text);
     $case->{log} = $daemon->verdict(qr/rcpt=<\Q$case->{id}\E\@/);

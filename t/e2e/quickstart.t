@@ -25,6 +25,7 @@ my @expected = (
     [ 'EICAR attachment',              qr/^550 5\.7\.0 /,         'reject',   qr/ virus=Eicar/ ],
     [ 'a script in an archive',        qr/^550 5\.7\.0 /,         'reject',   qr/attachment\.script/ ],
     [ 'DMARC failure (p=quarantine)',  qr/^250 /,                 'quarantine' ],
+    [ 'on the recipient\'s own block list', qr/^550 5\.7\.1 /, 'reject', qr/ reason=list\.blocked_user .*at=rcpt/ ],
     [ 'while DNS is dead',             qr/^451 /,                 'tempfail' ],
 );
 for my $case (@expected) {
