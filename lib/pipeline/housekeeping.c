@@ -2,12 +2,16 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/pipeline/rate_whose.h"
 #include "lib/pipeline/record.h"
+#include "lib/pipeline/stage_greylist.h"
 #include "lib/pipeline/stage_list.h"
 #include "lib/pipeline/stage_quarantine.h"
 #include "lib/pipeline/stages.h"
 #include "lib/report/dmarc_reports.h"
+#include "lib/store/greylist.h"
 #include "lib/store/history.h"
+#include "lib/store/rates.h"
 #include "lib/store/turn.h"
 
 #include <pthread.h>
@@ -66,6 +70,20 @@ static enum store_result expire_quarantine(struct engine *engine, const struct c
 	return STORE_OK;
 }
 
+static enum store_result expire_greylist(struct engine *engine, const struct config *config, int64_t now, bool *more_r)
+{
+	const struct greylist_settings *settings = config_settings(config, stages_section(&stage_greylist));
+	*more_r = false;
+	return greylist_expire(engine_store(engine), (uint64_t)now, settings->rows_max);
+}
+
+static enum store_result expire_rates(struct engine *engine, const struct config *config, int64_t now, bool *more_r)
+{
+	const struct rate_settings *settings = config_settings(config, stages_section(&stage_rate));
+	*more_r = false;
+	return rates_expire(engine_store(engine), (uint64_t)now, settings->rows_max);
+}
+
 /* One bounded step, of one daemon of the fleet, every `interval` seconds. *more_r: another one is wanted soon. */
 static const struct {
 	const char *name;
@@ -75,6 +93,8 @@ static const struct {
 	{"history", TICK, expire_history},
 	{"dmarc", TICK, send_dmarc_report},
 	{"quarantine", 600, expire_quarantine},
+	{"greylist", 60, expire_greylist},
+	{"rates", 60, expire_rates},
 };
 
 /* False: the thread is to stop. */
