@@ -30,19 +30,6 @@ static const char usage[] =
     "sample: a commented file with every option. FILE: " MR_SYSCONFDIR
     "/mailreeve.conf, or the\nbuilt-in defaults where that does not exist.\n";
 
-static struct config *load(const char *path)
-{
-	size_t count;
-	char *error = NULL;
-	const struct section *const *sections = stages_sections(&count);
-	struct config *config = config_load(path, sections, count, &error);
-	if (config == NULL) {
-		fprintf(stderr, "%s\n", error);
-		free(error);
-	}
-	return config;
-}
-
 static void warn_directory(const char *option, const char *path)
 {
 	struct stat status;
@@ -225,7 +212,7 @@ static void show_enforced(const struct config *config)
 
 static int check(const char *path)
 {
-	struct config *config = load(path);
+	struct config *config = command_load_config(path);
 	if (config == NULL) {
 		return EXIT_FAILURE;
 	}
@@ -238,7 +225,7 @@ static int check(const char *path)
 
 static int show(const char *path)
 {
-	struct config *config = load(path);
+	struct config *config = command_load_config(path);
 	if (config == NULL) {
 		return EXIT_FAILURE;
 	}

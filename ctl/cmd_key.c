@@ -100,14 +100,8 @@ static bool key_option(struct key_command *command, int option, const char *valu
 
 static bool command_open(struct key_command *command)
 {
-	size_t count;
-	char *error = NULL;
-	const struct section *const *sections = stages_sections(&count);
-	const char *path = command->config_path != NULL ? command->config_path : command_default_config();
-	command->config = config_load(path, sections, count, &error);
+	command->config = command_load_config(command->config_path);
 	if (command->config == NULL) {
-		fprintf(stderr, "%s\n", error);
-		free(error);
 		return false;
 	}
 	const struct sign_settings *sign = config_settings(command->config, stages_section(&stage_sign));

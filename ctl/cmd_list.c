@@ -3,11 +3,8 @@
 #include "ctl/list.h"
 #include "lib/base/log.h"
 #include "lib/pipeline/stages.h"
-#include "lib/policy/globals.h"
 
-#include <errno.h>
 #include <getopt.h>
-#include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <time.h>
@@ -157,36 +154,6 @@ static const char *who_calls(struct arena *arena)
 	return copy;
 }
 
-static bool load_config(struct list_command *command)
-{
-	size_t count;
-	char *error = NULL;
-	const struct section *const *sections = stages_sections(&count);
-	const char *path = command->config_path != NULL ? command->config_path : command_default_config();
-	command->config = config_load(path, sections, count, &error);
-	if (command->config == NULL) {
-		fprintf(stderr, "%s\n", error);
-		free(error);
-	}
-	return command->config != NULL;
-}
-
-static bool become_daemon_user(const struct list_command *command)
-{
-	const struct globals *globals = config_settings(command->config, SECTION_GLOBALS);
-	gid_t group;
-	uid_t user = globals_user(globals, &group);
-	if (geteuid() != 0 || user == 0) {
-		return true;
-	}
-	const struct group *named = globals->group[0] == '\0' ? NULL : getgrnam(globals->group);
-	group = named == NULL ? group : named->gr_gid;
-	if (initgroups(globals->user, group) != 0 || setgid(group) != 0 || setuid(user) != 0) {
-		return list_refuse("cannot become user %s: %s", globals->user, strerror(errno));
-	}
-	return true;
-}
-
 bool list_open_store(struct list_command *command, bool write)
 {
 	struct store_options options = *(const struct store_options *)config_settings(command->config, SECTION_STORE);
@@ -196,7 +163,7 @@ bool list_open_store(struct list_command *command, bool write)
 		       list_refuse(
 		           "there is no store: store.location is empty. Entries of the configuration stand in lists { }");
 	}
-	if (!become_daemon_user(command)) {
+	if (!command_become_daemon(command->config)) {
 		return false;
 	}
 	if (!write && !store_exists(&options)) {
@@ -289,7 +256,8 @@ static int list_run(struct list_command *command, size_t which, int argc, char *
 		fputs(usage, stderr);
 		return EXIT_USAGE;
 	}
-	bool good = load_config(command) && subcommands[which].run(command);
+	command->config = command_load_config(command->config_path);
+	bool good = command->config != NULL && subcommands[which].run(command);
 	return fflush(stdout) == 0 && good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -6,11 +6,8 @@
 #include "lib/mail/address.h"
 #include "lib/pipeline/stage_list.h"
 #include "lib/pipeline/stages.h"
-#include "lib/policy/globals.h"
 
-#include <errno.h>
 #include <getopt.h>
-#include <grp.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -230,21 +227,6 @@ static const char *who_calls(struct arena *arena)
 	return text_escape(arena, slice_from(name), " ", false, 64);
 }
 
-/* As root it would leave files of root's behind, which the daemon cannot write. */
-static bool become_daemon_user(const struct quarantine_command *command)
-{
-	const struct globals *globals = config_settings(command->config, SECTION_GLOBALS);
-	gid_t group;
-	uid_t user = globals_user(globals, &group);
-	if (geteuid() != 0 || user == 0) {
-		return true;
-	}
-	const struct group *named = globals->group[0] == '\0' ? NULL : getgrnam(globals->group);
-	group = named == NULL ? group : named->gr_gid;
-	return (initgroups(globals->user, group) == 0 && setgid(group) == 0 && setuid(user) == 0) ||
-	       quarantine_refuse("cannot become user %s: %s", globals->user, strerror(errno));
-}
-
 static bool open_store(struct quarantine_command *command, bool writes)
 {
 	struct store_options options = *(const struct store_options *)config_settings(command->config, SECTION_STORE);
@@ -253,7 +235,7 @@ static bool open_store(struct quarantine_command *command, bool writes)
 	if (options.location[0] == '\0') {
 		return quarantine_refuse("there is no store: store.location is empty");
 	}
-	if (!become_daemon_user(command)) {
+	if (!command_become_daemon(command->config)) {
 		return false;
 	}
 	if (!store_exists(&options)) {
@@ -269,15 +251,9 @@ static bool open_store(struct quarantine_command *command, bool writes)
 
 static bool command_open(struct quarantine_command *command, bool writes)
 {
-	size_t count;
-	char *error = NULL;
 	char host[256] = "localhost";
-	const struct section *const *sections = stages_sections(&count);
-	const char *path = command->config_path != NULL ? command->config_path : command_default_config();
-	command->config = config_load(path, sections, count, &error);
+	command->config = command_load_config(command->config_path);
 	if (command->config == NULL) {
-		fprintf(stderr, "%s\n", error);
-		free(error);
 		return false;
 	}
 	gethostname(host, sizeof host - 1);

@@ -36,7 +36,13 @@ bool command_become_daemon(const struct config *config)
 		        globals->user);
 		return false;
 	}
-	if (initgroups(globals->user, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0) {
+	const struct group *named = globals->group[0] == '\0' ? NULL : getgrnam(globals->group);
+	if (globals->group[0] != '\0' && named == NULL) {
+		fprintf(stderr, "group: there is no group \"%s\"\n", globals->group);
+		return false;
+	}
+	gid_t group = named == NULL ? user->pw_gid : named->gr_gid;
+	if (initgroups(globals->user, group) != 0 || setgid(group) != 0 || setuid(user->pw_uid) != 0) {
 		fprintf(stderr, "cannot become user %s: %s\n", globals->user, strerror(errno));
 		return false;
 	}

@@ -58,25 +58,16 @@ static bool limits_option(struct limits_command *command, int option, const char
 
 static bool limits_open(struct limits_command *command, bool writes)
 {
-	size_t count;
-	const struct section *const *sections = stages_sections(&count);
-	const char *path = command->config_path != NULL ? command->config_path : command_default_config();
-	char *error = NULL;
-	command->config = config_load(path, sections, count, &error);
-	if (command->config != NULL) {
-		const struct store_options *options = config_settings(command->config, SECTION_STORE);
-		if (options->location[0] == '\0') {
-			error = strdup("there is no store: see store.location in mailreeve.conf(5)");
-		} else if (!store_exists(options)) {
-			error = strdup("the store is not there: the daemon makes it when it starts");
-		} else {
-			command->store = store_open(options, writes ? 0 : STORE_READ_ONLY, &error);
-		}
+	command->config = command_load_config(command->config_path);
+	if (command->config == NULL) {
+		return false;
 	}
-	if (command->store == NULL) {
-		fprintf(stderr, "mailreeve %s: %s\n", command->name, error);
-		free(error);
+	const struct store_options *options = config_settings(command->config, SECTION_STORE);
+	if (options->location[0] != '\0' && !store_exists(options)) {
+		fprintf(stderr, "mailreeve %s: the store is not there: the daemon makes it when it starts\n", command->name);
+		return false;
 	}
+	command->store = command_open_store(command->config, writes ? 0 : STORE_READ_ONLY);
 	return command->store != NULL;
 }
 

@@ -36,11 +36,11 @@ static const struct finding_code test_virus_codes[] = {
     {"virus.found", {ACTION_REJECT, 0}, FINDING_ENFORCED, "7.0", "virus", "it is one"},
     {.code = NULL},
 };
-static const struct section test_top_section = {"", "Top.", test_top_rows, sizeof(struct test_top), NULL, MODE_OFF, false, NULL, NULL, NULL};
+static const struct section test_top_section = {"", "Top.", test_top_rows, sizeof(struct test_top), NULL, MODE_OFF, false, NULL, NULL};
 static const struct section test_dns_section = {"dns", "Names.", test_dns_rows, sizeof(struct test_dns),
-                                                NULL,  MODE_OFF, false, NULL, NULL, NULL};
-static const struct section test_spf_section = {"spf", "SPF.", NULL, 0, test_spf_codes, MODE_ENFORCE, false, NULL, NULL, NULL};
-static const struct section test_virus_section = {"virus", "Viruses.", NULL, 0, test_virus_codes, MODE_OBSERVE, false, NULL, NULL, NULL};
+                                                NULL,  MODE_OFF, false, NULL, NULL};
+static const struct section test_spf_section = {"spf", "SPF.", NULL, 0, test_spf_codes, MODE_ENFORCE, false, NULL, NULL};
+static const struct section test_virus_section = {"virus", "Viruses.", NULL, 0, test_virus_codes, MODE_OBSERVE, false, NULL, NULL};
 
 enum { TEST_TOP, TEST_DNS, TEST_SPF, TEST_VIRUS, TEST_SECTIONS };
 static const struct section *const test_sections[TEST_SECTIONS] = {&test_top_section, &test_dns_section,

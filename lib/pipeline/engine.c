@@ -10,7 +10,6 @@
 #include "lib/pipeline/stage_sign.h"
 #include "lib/pipeline/stage_virus.h"
 #include "lib/pipeline/stages.h"
-#include "lib/pipeline/upkeep.h"
 #include "lib/policy/globals.h"
 
 #include <errno.h>
@@ -31,7 +30,6 @@ struct engine {
 	struct housekeeping *housekeeping; /* NULL: no store of the daemon's */
 	struct lists *lists;
 	struct dnsbl_health *dnsbl_health; /* NULL: explain */
-	struct upkeep *upkeep; /* likewise */
 	struct geo *geo;
 	pthread_mutex_t lock; /* guards config: held for a pointer and a count only */
 	struct config *config;
@@ -240,7 +238,6 @@ struct engine *engine_open(struct config *config, const struct engine_options *o
 	engine->geo = geo_open(&geo);
 	engine_log_start(engine, config);
 	engine->housekeeping = engine_records(engine) ? housekeeping_start(engine) : NULL;
-	engine->upkeep = engine->daemon && engine->store != NULL ? upkeep_start(engine) : NULL;
 	return engine;
 }
 
@@ -251,7 +248,6 @@ void engine_close(struct engine *engine)
 	}
 	housekeeping_stop(engine->housekeeping);
 	dnsbl_health_destroy(engine->dnsbl_health);
-	upkeep_stop(engine->upkeep);
 	geo_close(engine->geo);
 	keystore_destroy(engine->keystore);
 	lists_close(engine->lists);
@@ -400,8 +396,6 @@ void engine_stop_store(struct engine *engine)
 {
 	housekeeping_stop(engine->housekeeping);
 	engine->housekeeping = NULL;
-	upkeep_stop(engine->upkeep);
-	engine->upkeep = NULL;
 	if (engine->store != NULL) {
 		store_stop(engine->store);
 	}

@@ -1,10 +1,17 @@
 #include "lib/pipeline/housekeeping.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/pipeline/rate_whose.h"
 #include "lib/pipeline/record.h"
+#include "lib/pipeline/stage_greylist.h"
+#include "lib/pipeline/stage_list.h"
+#include "lib/pipeline/stage_quarantine.h"
 #include "lib/pipeline/stages.h"
 #include "lib/report/dmarc_reports.h"
+#include "lib/store/greylist.h"
 #include "lib/store/history.h"
+#include "lib/store/rates.h"
 #include "lib/store/turn.h"
 
 #include <pthread.h>
@@ -13,7 +20,7 @@
 
 #define PAUSE (100 * CLOCK_NS_PER_MS) /* between two bounded steps: mail comes first */
 
-enum { INTERVAL = 15 /* seconds */ };
+enum { TICK = 15 /* seconds: so often is looked whose turn it is */ };
 
 struct housekeeping {
 	struct engine *engine;
@@ -47,13 +54,47 @@ static enum store_result send_dmarc_report(struct engine *engine, const struct c
 	return result;
 }
 
-/* One bounded step. *more_r: another one is wanted soon. */
+/* It goes through all messages, so not too often. */
+static enum store_result expire_quarantine(struct engine *engine, const struct config *config, int64_t now, bool *more_r)
+{
+	const struct quarantine_settings *settings = config_settings(config, stages_section(&stage_quarantine));
+	uint64_t expired = 0;
+	*more_r = false;
+	if (quarantine_expire(engine_store(engine), (uint64_t)now, settings->keep / CLOCK_NS_PER_S, &expired) !=
+	    QUARANTINE_OK) {
+		return STORE_UNAVAILABLE;
+	}
+	if (expired > 0) {
+		log_info("quarantine: %llu copies have expired", (unsigned long long)expired);
+	}
+	return STORE_OK;
+}
+
+static enum store_result expire_greylist(struct engine *engine, const struct config *config, int64_t now, bool *more_r)
+{
+	const struct greylist_settings *settings = config_settings(config, stages_section(&stage_greylist));
+	*more_r = false;
+	return greylist_expire(engine_store(engine), (uint64_t)now, settings->rows_max);
+}
+
+static enum store_result expire_rates(struct engine *engine, const struct config *config, int64_t now, bool *more_r)
+{
+	const struct rate_settings *settings = config_settings(config, stages_section(&stage_rate));
+	*more_r = false;
+	return rates_expire(engine_store(engine), (uint64_t)now, settings->rows_max);
+}
+
+/* One bounded step, of one daemon of the fleet, every `interval` seconds. *more_r: another one is wanted soon. */
 static const struct {
 	const char *name;
+	int64_t interval;
 	enum store_result (*step)(struct engine *engine, const struct config *config, int64_t now, bool *more_r);
 } tasks[] = {
-	{"history", expire_history},
-	{"dmarc", send_dmarc_report},
+	{"history", TICK, expire_history},
+	{"dmarc", TICK, send_dmarc_report},
+	{"quarantine", 600, expire_quarantine},
+	{"greylist", 60, expire_greylist},
+	{"rates", 60, expire_rates},
 };
 
 /* False: the thread is to stop. */
@@ -76,7 +117,7 @@ static bool housekeeping_run_task(struct housekeeping *housekeeping, size_t i)
 	struct config *config = engine_config(housekeeping->engine);
 	bool more = false;
 	bool go_on = true;
-	if (turn_take(store, tasks[i].name, (int64_t)time(NULL), INTERVAL, &more) != STORE_OK) {
+	if (turn_take(store, tasks[i].name, (int64_t)time(NULL), tasks[i].interval, &more) != STORE_OK) {
 		more = false;
 	}
 	while (more && go_on) {
@@ -99,7 +140,7 @@ static void *housekeeping_run(void *context)
 				return NULL;
 			}
 		}
-	} while (housekeeping_wait(housekeeping, INTERVAL * CLOCK_NS_PER_S));
+	} while (housekeeping_wait(housekeeping, TICK * CLOCK_NS_PER_S));
 	return NULL;
 }
 

@@ -11,7 +11,6 @@
 #include "lib/policy/policy.h"
 #include "lib/store/greylist.h"
 
-#include <stdatomic.h>
 #include <stddef.h>
 
 enum { GREYLIST_DELAYED, GREYLIST_UNAVAILABLE };
@@ -197,17 +196,6 @@ static const char *greylist_key(struct session *session, const char *network)
 
 /* ---- the hook ---- */
 
-static void expire(struct session *session, const struct greylist_settings *settings)
-{
-	static atomic_uint_fast64_t next; /* one of all sessions does it, once in a minute */
-	uint64_t now = clock_now();
-	uint64_t due = atomic_load(&next);
-	if (!store_is_read_only(engine_store(session->engine)) && now >= due &&
-	    atomic_compare_exchange_strong(&next, &due, now + SECONDS(60))) {
-		greylist_expire(engine_store(session->engine), session->now, settings->rows_max);
-	}
-}
-
 static void find_delayed(struct session *session, const char *key, const char *why,
                          const struct greylist_answer *answer)
 {
@@ -241,7 +229,6 @@ static void greylist_judge(struct session *session, const struct greylist_settin
 	if (!answer.pass) {
 		find_delayed(session, key, why, &answer);
 	}
-	expire(session, settings);
 }
 
 /* Is there a recipient whom the message would reach, and who has not said that he wants it? *score_r: the highest of

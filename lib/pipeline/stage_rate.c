@@ -13,7 +13,6 @@
 #include "lib/pipeline/stage_list.h"
 #include "lib/store/rates.h"
 
-#include <stdatomic.h>
 #include <stddef.h>
 #include <time.h>
 
@@ -405,17 +404,6 @@ static void charge_failures(struct rate_batch *batch)
 
 /* ---- the hooks ---- */
 
-static void expire(struct session *session, const struct rate_settings *settings)
-{
-	static atomic_uint_fast64_t next; /* one of all sessions does it, once in a minute */
-	uint64_t now = clock_now();
-	uint64_t due = atomic_load(&next);
-	if (!store_is_read_only(engine_store(session->engine)) && now >= due &&
-	    atomic_compare_exchange_strong(&next, &due, now + 60 * CLOCK_NS_PER_S)) {
-		rates_expire(engine_store(session->engine), session->now, settings->rows_max);
-	}
-}
-
 static bool batch_open(struct rate_batch *batch, struct session *session, const struct rate_settings *settings)
 {
 	if (settings->limits.count == 0 && session->auth_user[0] == '\0') {
@@ -455,7 +443,6 @@ static void rate_count(struct session *session, const struct rate_settings *sett
 		}
 	}
 	batch_run(batch);
-	expire(session, settings);
 }
 
 static enum stage_progress rate_rcpt(struct session *session, const void *settings)

@@ -4,7 +4,6 @@
 #include "lib/policy/verdict.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 
 /* A text as libconfuse reads it back: in double quotes, its escapes undone by the reader. */
 static void print_text(const char *text, FILE *out)
@@ -41,7 +40,7 @@ static void print_value(const struct option_row *row, const char *const *texts, 
 		fputs(texts[0], out);
 		return;
 	case OPTION_STRING:
-		print_text(texts[0], out);
+		print_shown(row, texts[0], out);
 		return;
 	case OPTION_STRINGS:
 	case OPTION_NETWORKS:
@@ -60,14 +59,10 @@ static void print_value(const struct option_row *row, const char *const *texts, 
 	fputc('}', out);
 }
 
-static void print_line(const struct section *section, const char *indent, const struct option_row *row,
-                       const struct config_value *value, FILE *out)
+static void print_line(const char *indent, const struct option_row *row, const struct config_value *value, FILE *out)
 {
-	char *shown = section->shown == NULL || row->type != OPTION_STRING ? NULL : section->shown(value->texts[0]);
-	const char *const texts[] = {shown};
 	fprintf(out, "%s%s = ", indent, row->name);
-	print_value(row, shown == NULL ? value->texts : texts, value->count, out);
-	free(shown);
+	print_value(row, value->texts, value->count, out);
 	fputs(value->line == 0 ? " # default\n" : "\n", out);
 }
 
@@ -97,7 +92,7 @@ static void print_part(const struct config_part *part, FILE *out)
 		        part->mode_line == 0 ? " # default\n" : "\n");
 	}
 	for (size_t i = 0; i < part->row_count; i++) {
-		print_line(section, indent, &section->options[i], &part->values[i], out);
+		print_line(indent, &section->options[i], &part->values[i], out);
 	}
 	fputs(top ? "\n" : "}\n\n", out);
 }

@@ -69,7 +69,7 @@ struct option_row {
 	option_parser *parse;            /* OPTION_RULES */
 	/* OPTION_STRINGS: NULL, or what is wrong with an element, in arena. */
 	const char *(*check)(struct arena *arena, const char *text);
-	/* What people may see of a text that may hold a secret. */
+	/* What people may see of a text that may hold a secret, in errors and in `config show`. NULL: all of it. */
 	const char *(*shown)(struct arena *arena, const char *text);
 };
 
@@ -84,7 +84,6 @@ struct section {
 	const struct finding_code *codes;
 	enum stage_mode mode;
 	bool needed; /* `mode` cannot be off: other stages wait for this one */
-	char *(*shown)(const char *text); /* how `config show` prints its texts, without passwords; free(). NULL: as they are */
 	/* Makes in settings what hangs on several options, once they are read. NULL, or what is wrong, in arena, which lives
 	 * as long as settings. */
 	const char *(*finish)(void *settings, struct arena *arena);

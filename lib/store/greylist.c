@@ -194,7 +194,7 @@ enum store_result greylist_remove(struct store *store, const char *key, uint64_t
 	return store_write(store, &statement, 1, 0, count_row, count_r);
 }
 
-void greylist_expire(struct store *store, uint64_t now, uint64_t max)
+enum store_result greylist_expire(struct store *store, uint64_t now, uint64_t max)
 {
 	const struct store_value seconds = store_integer((int64_t)now);
 	const struct store_value most = store_integer((int64_t)max);
@@ -205,5 +205,5 @@ void greylist_expire(struct store *store, uint64_t now, uint64_t max)
 	     .values = &most,
 	     .count = 1},
 	};
-	store_write_later(store, statements, 2);
+	return store_write(store, statements, 2, 0, NULL, NULL);
 }

@@ -330,7 +330,7 @@ enum store_result rates_reset(struct store *store, const char *name, uint64_t *c
 	return store_write(store, statements, 3, 0, count_row, count_r);
 }
 
-void rates_expire(struct store *store, uint64_t now, uint64_t max)
+enum store_result rates_expire(struct store *store, uint64_t now, uint64_t max)
 {
 	const struct store_value ns = store_integer((int64_t)(now * CLOCK_NS_PER_S));
 	const struct store_value seconds = store_integer((int64_t)now);
@@ -348,5 +348,5 @@ void rates_expire(struct store *store, uint64_t now, uint64_t max)
 	     .values = &most,
 	     .count = 1},
 	};
-	store_write_later(store, statements, sizeof statements / sizeof *statements);
+	return store_write(store, statements, sizeof statements / sizeof *statements, 0, NULL, NULL);
 }

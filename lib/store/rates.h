@@ -71,7 +71,7 @@ enum store_result rates_list_locks(struct store *store, const char *name, uint64
 /* Fills the buckets of that name and lifts its lock. *count_r: rows that went. */
 enum store_result rates_reset(struct store *store, const char *name, uint64_t *count_r);
 
-/* Forgets what is full or over, and the oldest beyond `max` buckets, and values in windows. Soon. */
-void rates_expire(struct store *store, uint64_t now, uint64_t max);
+/* Forgets what is full or over, and the oldest beyond `max` buckets, and values in windows. */
+enum store_result rates_expire(struct store *store, uint64_t now, uint64_t max);
 
 #endif

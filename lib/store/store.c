@@ -377,6 +377,14 @@ void store_close(struct store *store)
 
 /* ---- options ---- */
 
+static const char *location_shown(struct arena *arena, const char *location)
+{
+	char *text = store_location_text(location);
+	const char *shown = arena_strdup(arena, text);
+	free(text);
+	return shown;
+}
+
 #define MIB (UINT64_C(1) << 20)
 #define ROW(member, kind, default_text, least, most, help_text)                                                        \
 	{                                                                                                                  \
@@ -385,8 +393,13 @@ void store_close(struct store *store)
 	}
 
 static const struct option_row store_rows[] = {
-    ROW(location, OPTION_STRING, "sqlite:" MR_STATEDIR "/mailreeve.db", 0, 4000,
-        "sqlite:/PATH, or postgresql://... as libpq takes it (no password: passfile or service); empty: none"),
+    {.name = "location",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct store_options, location),
+     .fallback = "sqlite:" MR_STATEDIR "/mailreeve.db",
+     .max = 4000,
+     .help = "sqlite:/PATH, or postgresql://... as libpq takes it (no password: passfile or service); empty: none",
+     .shown = location_shown},
     ROW(timeout, OPTION_DURATION, "5s", 100 * CLOCK_NS_PER_MS, 120 * CLOCK_NS_PER_S,
         "what mail waits for the store at most"),
     ROW(migrate, OPTION_BOOL, "yes", 0, 0,
@@ -403,5 +416,4 @@ const struct section store_section = {
     .help = "What the daemon remembers: lists, greylist, rates, history, quarantine.",
     .options = store_rows,
     .settings_size = sizeof(struct store_options),
-    .shown = store_location_text,
 };

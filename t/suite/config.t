@@ -30,6 +30,14 @@ like($out, qr/^warning: virus\.found is "tag" for inbound mail, milder/m, 'and w
 like($out, qr/^warning: quarantine\.relay: "lmtp:x" takes no released mail; expected smtp:HOST:PORT/m, 'a relay that is none is warned of');
 like($out, qr/^warning: quarantine\.method is "store", but store\.location is empty/m, 'and a store that is not there');
 
+my $secret = 'postgresql://reeve:topsecret@db.example/mail?password=topsecret';
+write_file($file, "store { location = \"$secret\" }\n");
+($status, $out) = config('show', $file);
+like($out, qr{^    location = "postgresql://reeve:\*\*\*\@db\.example/mail\?password=\*\*\*"$}m, 'config show masks the password of a location');
+($status, $out, $err) = check("store { location = \"$secret&options=" . 'x' x 4000 . "\" }\n");
+like($err, qr{store\.location: "postgresql://reeve:\*\*\*\@db\.example/mail\?password=\*\*\*&options=xxx}, 'an error about it too');
+unlike("$out$err", qr/topsecret/, 'which nobody reads anywhere');
+
 # text, line, what the error must say
 my @bad = (
     [ "message_max = 5\n", 1, qr/message_max: "5" is not allowed; expected a size .*64K to 4G/ ],

@@ -314,8 +314,8 @@ static void test_expire(struct arena *arena, struct store *store)
 	struct rows rows = {0};
 	char name[32];
 	uint64_t late = T0 + 50 * 86400;
-	rates_expire(store, late, 1000);
 	settle(store);
+	is_int(rates_expire(store, late, 1000), STORE_OK, "what is over is forgotten");
 	rates_list(store, NULL, T0, 10000, count_rates, &rows);
 	is_int((long long)rows.count, 0, "after weeks nothing is left");
 	for (int i = 0; i < 50; i++) {
@@ -323,8 +323,8 @@ static void test_expire(struct arena *arena, struct store *store)
 		take(store, limit, name, late + (uint64_t)i, 1, false);
 		see(store, window, "e", name, late + (uint64_t)i, false);
 	}
-	rates_expire(store, late, 20);
 	settle(store);
+	is_int(rates_expire(store, late, 20), STORE_OK, "and the oldest of too many");
 	rates_list(store, NULL, late, 10000, count_rates, &rows);
 	is_int((long long)rows.count, 20 + 1, "of too many the newest stay");
 	ok(take(store, limit, "e0", late + 60, 1, true).allowed && !take(store, limit, "e49", late + 60, 1, true).allowed,
@@ -410,8 +410,8 @@ static void test_greylist_operator(struct store *store)
 	struct greylist_answer answer;
 	uint64_t gone;
 	uint64_t late = T0 + 100 * 86400;
-	greylist_expire(store, late, 1000);
 	settle(store);
+	is_int(greylist_expire(store, late, 1000), STORE_OK, "what is over is forgotten");
 	greylist_list(store, NULL, T0, 1000, count_greylist, &rows);
 	is_int((long long)rows.count, 0, "after months nothing is left");
 	greylist_check(store, &terms, "n9 <a@b.example>", "n9", late, false, &answer);
@@ -430,8 +430,8 @@ static void test_greylist_operator(struct store *store)
 		snprintf(key, sizeof key, "flood %d", i);
 		greylist_check(store, &terms, key, "n10", late + (uint64_t)i, false, &answer);
 	}
-	greylist_expire(store, late + 60, 20);
 	settle(store);
+	is_int(greylist_expire(store, late + 60, 20), STORE_OK, "and the oldest of too many");
 	rows = (struct greylist_rows){0};
 	greylist_list(store, "flood", late + 60, 1000, count_greylist, &rows);
 	is_int((long long)rows.count, 20, "a flood is cut to what is allowed");

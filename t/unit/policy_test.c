@@ -31,7 +31,7 @@ static const struct finding_code lists_codes[] = {
 	{"lists.other", {ACTION_IGNORE, 0}, 0, "7.1", "other", "which the configuration enforces"},
 	{.code = NULL},
 };
-static const struct section lists_section = {"lists", "Lists.", NULL, 0, lists_codes, MODE_ENFORCE, false, NULL, NULL, NULL};
+static const struct section lists_section = {"lists", "Lists.", NULL, 0, lists_codes, MODE_ENFORCE, false, NULL, NULL};
 static const struct section *const sections[] = {&test_top_section, &test_spf_section, &test_virus_section,
                                                  &lists_section};
 enum { SECTIONS = sizeof sections / sizeof *sections };
