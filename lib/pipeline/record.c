@@ -208,17 +208,40 @@ static void fill_refused(struct session *session, struct history_message *messag
 	message->score = strictest->score;
 }
 
+/* What the recipient got: an answer that all have in common is each one's, whatever his own verdict was. */
+static const struct verdict *verdict_of(const struct session *session, const struct recipient *recipient)
+{
+	switch (recipient->fate) {
+	case DELIVERY_RETURNED:
+	case DELIVERY_HELD:
+		return &session->verdict;
+	case DELIVERY_REFUSED:
+	case DELIVERY_SENT:
+	case DELIVERY_STORED:
+	case DELIVERY_DROPPED:
+		break;
+	}
+	return &recipient->verdict;
+}
+
+/* Nobody was told the verdict of a copy that was stored. */
+static bool is_told(const struct session *session, const struct recipient *recipient)
+{
+	return recipient->refused || (session->ended && recipient->fate == DELIVERY_RETURNED);
+}
+
 static void fill_recipients(struct session *session, struct history_message *message)
 {
 	struct history_recipient *rows = arena_alloc(session->arena, (session->recipient_count + 1) * sizeof *rows);
 	for (size_t i = 0; i < session->recipient_count; i++) {
 		const struct recipient *recipient = &session->recipients[i];
+		const struct verdict *verdict = session->ended ? verdict_of(session, recipient) : &recipient->verdict;
 		bool judged = session->ended || recipient->refused;
 		rows[i] = (struct history_recipient){
 		    .address = safe(session, recipient->address.text, TEXT_MAX),
 		    .domain = recipient->address.domain,
-		    .action = judged ? verdict_action_name(recipient->verdict.action) : "aborted",
-		    .reply = judged ? reply_text(session, &recipient->verdict) : "",
+		    .action = judged ? verdict_action_name(verdict->action) : "aborted",
+		    .reply = is_told(session, recipient) ? reply_text(session, verdict) : "",
 		    .refused = recipient->refused,
 		};
 	}

@@ -20,7 +20,7 @@ struct history_recipient {
 	const char *address; /* as written, without brackets */
 	const char *domain;  /* canonical (mail/domain.h), or "" */
 	const char *action;  /* verdict_action_name(), or "aborted": the client went away before there was a verdict */
-	const char *reply;   /* "550 5.7.1 text", "" for accept, tag and discard */
+	const char *reply;   /* "550 5.7.1 text", as the sender was told; "": he was taken, if only to be stored */
 	bool refused;        /* at RCPT already */
 };
 

@@ -68,18 +68,20 @@ sub delivered ($self, $id) {
 # Until the MTA has nothing of it any more.
 sub settled ($self) { wait_until('the MTA to have delivered all', sub { !$self->{mta}->queued }); return }
 
-sub ctl ($self, @words) {
-    my $command = shift @words;
+# ( exit status, all that it says ) of a command of mailreeve.
+sub mailreeve ($self, @words) {
     my $pid = open my $out, '-|';
     if ($pid == 0) {
         open STDERR, '>&', \*STDOUT;
-        exec test_program('mailreeve'), 'quarantine', $command, '--config', $self->{daemon}{config}, @words;
+        exec test_program('mailreeve'), @words, '--config', $self->{daemon}{config};
     }
     local $/ = undef;
     my $text = <$out> // '';
     close $out;
     return ($? >> 8, $text);
 }
+
+sub ctl ($self, @words) { return $self->mailreeve('quarantine', @words) }
 
 # The same with --mta, as its administrator calls it.
 sub mta_ctl ($self, @words) {

@@ -4,10 +4,12 @@ package Mailreeve::PartingScenario;
 
 use v5.36;
 use Exporter qw(import);
+use JSON::PP qw(decode_json);
+use MIME::Base64 qw(encode_base64);
 use Test::More;
 use Mailreeve::Parting qw(start_parting);
 use Mailreeve::Process qw(wait_until);
-use Mailreeve::Scenario qw(message);
+use Mailreeve::Scenario qw(message zip);
 use Mailreeve::Smtp;
 
 our @EXPORT_OK = qw(run_parting);
@@ -153,6 +155,142 @@ sub odd_messages ($self) {
     return;
 }
 
+# ---- five who differ by their lists and policies, and a sender who is who he says he is ----
+
+my $own_policies = <<'END';
+client { mode = off }
+domain "five.example" { spf.fail = ignore attachment.archive = ignore }
+recipient "tag@five.example" { attachment.archive = tag }
+recipient "quarantine@five.example" { attachment.archive = quarantine }
+recipient "reject@five.example" { attachment.archive = reject }
+END
+
+my @five = map { "$_\@five.example" } qw(accept block quarantine reject tag);
+
+sub from_good ($self, $client) {
+    my $smtp = Mailreeve::Smtp->connect_to($self->{mta}{port}, local => $client);
+    $smtp->say_line('EHLO client.example');
+    return $smtp;
+}
+
+# ( id, reply to the message, those to each RCPT ) of a message with an archive.
+sub send_archive ($self, $client, @to) {
+    my $body = "--b\nContent-Type: application/zip; name=\"x.zip\"\nContent-Transfer-Encoding: base64\n\n" . encode_base64(zip('a.txt', 'text')) . "--b--\n";
+    my ($id, $text) = message(from => 'a@good.example', body => $body, headers => "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n");
+    my $smtp = from_good($self, $client);
+    my $reply = $smtp->deliver(from => 'a@good.example', to => \@to, message => $text);
+    $smtp->say_line('QUIT');
+    return ($id, $reply, @{ $smtp->{rcpt} });
+}
+
+# Until the running daemon answers RCPT for him like that.
+sub answered ($self, $to, $expected) {
+    return wait_until("$to to be answered $expected", sub {
+        my $smtp = from_good($self, '127.0.0.7');
+        $smtp->say_line('MAIL FROM:<a@good.example>');
+        my $reply = $smtp->say_line("RCPT TO:<$to>");
+        $smtp->say_line('QUIT');
+        return $reply =~ /^$expected /;
+    }, 10);
+}
+
+# What mailreeve find has of a message for each recipient: "action", with the reply that the sender was given; oldest first.
+sub found ($self, $id, @to) {
+    my %found;
+    for my $to (@to) {
+        my @rows;
+        wait_until("the history to have $id for $to", sub {
+            my ($status, $text) = $self->mailreeve('find', '--json', '--limit', '0', '--to', $to);
+            $status == 0 or die $text;
+            return @rows = grep { $_->{subject} eq $id } map { decode_json($_) } split /\n/, $text;
+        });
+        my @his = grep { $_->{rcpt} eq $to } map { @{ $_->{recipients} } } reverse @rows;
+        $found{$to} = join ', ', map { $_->{action} . ($_->{refused_at_rcpt} ? ' at RCPT' : '') . ($_->{reply} ? ' ' . substr $_->{reply}, 0, 3 : '') } @his;
+    }
+    return \%found;
+}
+
+# Everything about one message: who got it, what is stored, and what the history says.
+sub fares ($self, $id, $what, %expected) {
+    wait_until("$what: who gets it", sub { @{ $expected{delivered} } <= (my @got = $self->delivered($id)) });
+    $self->settled;
+    is_deeply([ $self->delivered($id) ], $expected{delivered}, "$what: who gets it, once");
+    is_deeply($self->states($id), $expected{stored}, "$what: what is stored, and nothing else");
+    is_deeply(found($self, $id, keys %{ $expected{found} }), $expected{found}, "$what: find tells for each of them");
+    return;
+}
+
+sub is_blocked ($self) {
+    my ($accept, $block, $quarantine, $reject, $tag) = @five;
+    my ($id, $reply, @rcpt) = send_archive($self, '127.0.0.7', @five);
+    is_deeply([ map { substr $_, 0, 3 } @rcpt ], [ 250, 550, 250, 250, 250 ], 'the one with the entry is refused at RCPT');
+    like($rcpt[1], qr/5\.7\.1 .*The recipient does not accept mail from this sender/, 'and why is said');
+    like($reply, qr/^250 /, 'the message is taken for the others');
+    fares($self, $id, 'one blocks the sender', delivered => [ $accept, $tag ], stored => { $quarantine => 'held', $reject => 'held' },
+        found => { $accept => 'accept', $block => 'reject at RCPT 550', $quarantine => 'quarantine', $reject => 'reject', $tag => 'tag' });
+    like($self->{daemon}->verdict(qr/refused=1 nrcpt=5/)->{line}, qr/verdict=tag .* sent=2 stored=2 quarantine=/, 'the log tells');
+    return;
+}
+
+sub is_not_blocked ($self) {
+    my ($accept, $block, $quarantine, $reject, $tag) = @five;
+    my ($id, $reply, @rcpt) = send_archive($self, '127.0.0.7', @five);
+    is_deeply([ map { substr $_, 0, 3 } $reply, @rcpt ], [ (250) x 6 ], 'without the entry all are taken');
+    fares($self, $id, 'nobody blocks the sender', delivered => [ $accept, $block, $tag ], stored => { $quarantine => 'held', $reject => 'held' },
+        found => { $accept => 'accept', $block => 'accept', $quarantine => 'quarantine', $reject => 'reject', $tag => 'tag' });
+    return $id;
+}
+
+sub release_and_allow ($self, $id) {
+    my ($accept, $block, $quarantine, $reject, $tag) = @five;
+    my ($status, $text) = $self->ctl('release-and-allow', $self->stored($id)->{$quarantine}[0]{id}, '--rcpt', $quarantine);
+    is($status, 0, 'the quarantined copy is released, and its sender allowed') or diag $text;
+    fares($self, $id, 'released', delivered => [ $accept, $block, $quarantine, $tag ], stored => { $quarantine => 'released', $reject => 'held' },
+        found => { $quarantine => 'quarantine, accept', $reject => 'reject' });
+    ($status, $text) = $self->mailreeve('list', 'show', '--json');
+    is_deeply([ map { join ' ', @{ decode_json($_) }{qw(action entry owner)} } split /\n/, $text ], ["allow a\@good.example $quarantine"], 'his list has the entry, and nobody else\'s');
+    return;
+}
+
+# The entry is his, and the true sender's.
+sub allowed ($self) {
+    my ($quarantine, $reject) = @five[ 2, 3 ];
+    my ($id, $reply);
+    wait_until('the entry to act', sub { ($id, $reply) = send_archive($self, '127.0.0.7', $quarantine, $reject); !$self->states($id)->{$quarantine} }, 10);
+    like($reply, qr/^250 /, 'the same again is taken');
+    fares($self, $id, 'allowed', delivered => [$quarantine], stored => { $reject => 'held' }, found => { $quarantine => 'accept', $reject => 'reject' });
+    ($id, $reply) = send_archive($self, '127.0.0.9', $quarantine);
+    like($reply, qr/^250 /, 'who only claims to be the sender');
+    fares($self, $id, 'forged', delivered => [], stored => { $quarantine => 'held' }, found => { $quarantine => 'quarantine' });
+    return;
+}
+
+sub own_lists ($self) {
+    my $block = 'block@five.example';
+    my ($status, $text) = $self->mailreeve('list', 'add', 'block', 'a@good.example', '--owner', $block);
+    is($status, 0, 'a block entry of one recipient') or diag $text;
+    answered($self, $block, 550);
+    is_blocked($self);
+    ($status, $text) = $self->mailreeve('list', 'remove', 'a@good.example', '--owner', $block);
+    is($status, 0, 'is removed') or diag $text;
+    answered($self, $block, 250);
+    release_and_allow($self, is_not_blocked($self));
+    allowed($self);
+    return;
+}
+
+# One answer for all is what each of them got, whatever his own verdict was; what the sender was not told is no reply.
+sub in_common ($self) {
+    my ($id, $reply) = $self->send_to(to(qw(accept tempfail quarantine)));
+    like($reply, qr/^451 /, 'one who says later: all later');
+    is_deeply(found($self, $id, @{ to(qw(accept tempfail quarantine)) }), { map { $_ => 'tempfail 451' } @{ to(qw(accept tempfail quarantine)) } },
+        'which find tells of all');
+    ($id, $reply) = $self->send_to(to(qw(reject discard)));
+    like($reply, qr/^550 /, 'one reject for all');
+    is_deeply(found($self, $id, @{ to(qw(reject discard)) }), { map { $_ => 'reject 550' } @{ to(qw(reject discard)) } }, 'is one of all');
+    return;
+}
+
 sub hold ($self) {
     $self->{daemon}->down;
     $self->configure('method = hold');
@@ -186,7 +324,7 @@ sub run_parting ($mta_class) {
     my %lists = ('list@mx.test.example' => 'accept@dst.example, m2@dst.example', 'other@mx.test.example' => 'm2@dst.example, m3@dst.example');
     my $maps = join ', ', map { "{ $_ = $lists{$_} }" } sort keys %lists;
     my %mta = (aliases => join('', map { s/\@.*//r . ": $lists{$_}\n" } sort keys %lists), main => "virtual_alias_maps = inline:{ $maps }\n");
-    my $self = start_parting($mta_class, mta => \%mta);
+    my $self = start_parting($mta_class, mta => \%mta, more => $own_policies);
     my $five = five($self);
     my $alone = alike($self);
     spellings($self);
@@ -194,6 +332,8 @@ sub run_parting ($mta_class) {
     aliases($self);
     parameters($self);
     odd_messages($self);
+    own_lists($self);
+    in_common($self);
     hold($self);
     return $self;
 }
