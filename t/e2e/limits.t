@@ -197,6 +197,13 @@ $daemon->up;
 wait_until('housekeeping to delete them', sub { !$left->() });
 is_deeply([ $left->() ], [], 'the daemon deletes them');
 $daemon->down;
+run_ok(test_program('mailreeve'), $_, 'show', '--config', $daemon->{config}) for qw(rate greylist);
+chown 0, 0, "$daemon->{dir}/store/swept.db";
+chmod 0600, "$daemon->{dir}/store/swept.db";
+for my $command (qw(rate greylist)) {
+    my $said = qx('$store[0]' $command show --config '$daemon->{config}' 2>&1);
+    ok($? != 0 && $said =~ /Permission denied/, "root asks as the daemon's user: $command show") || diag($said);
+}
 $daemon->configure("own_networks = {\"127.0.0.1\"}\n$rates$greylist\nstore { location = \"\" }\n");
 $daemon->up;
 passes('without a store nobody is counted', mail(user => 'msg'));
