@@ -35,8 +35,8 @@ struct store;
 /* The configuration file that was named, or the installed one. NULL: the error was printed. config_release(). */
 struct config *command_load_config(const char *path);
 
-/* Root becomes the daemon's user and group for good, so that no file is left that the daemon cannot write, and no link that it may have
- * laid is followed. For others nothing. False: the error was printed. */
+/* Root becomes the daemon's user and group for good, so that no file is left that the daemon cannot write, and no link
+ * that it may have laid is followed. For others nothing. False: the error was printed. */
 bool command_become_daemon(const struct config *config);
 
 /* The store of the configuration, opened by the daemon's user (command_become_daemon()); flags: enum store_open_flags. NULL: there is none, or it cannot be

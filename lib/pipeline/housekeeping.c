@@ -55,7 +55,8 @@ static enum store_result send_dmarc_report(struct engine *engine, const struct c
 }
 
 /* It goes through all messages, so not too often. */
-static enum store_result expire_quarantine(struct engine *engine, const struct config *config, int64_t now, bool *more_r)
+static enum store_result expire_quarantine(struct engine *engine, const struct config *config, int64_t now,
+                                           bool *more_r)
 {
 	const struct quarantine_settings *settings = config_settings(config, stages_section(&stage_quarantine));
 	uint64_t expired = 0;

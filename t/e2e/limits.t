@@ -174,6 +174,36 @@ like((mail(user => 'msg'))[0], qr/^451 4\.7\.28 /, 'what was used up is so after
 passes('observe delays nobody', mail(%spam, address => '10.9.4.1'));
 like($daemon->verdict(qr/10\.9\.4\.1/)->{line}, qr/greylist\.delayed/, 'but says whom it would have');
 $daemon->down;
+
+# ---- what is over goes out of the store, though no mail comes and the stages are off ----
+my @store = (test_program('mailreeve'), 'store');
+my $export = sub { return run_ok(@store, 'export', '--quiet', '--config', $daemon->{config}, '-') };
+my %over = (
+    greylist => 'told i5 i9 i0 i1 i0',
+    rate_bucket => 'trule told i5 i1 i0',
+    rate_seen => 'trule told tvalue i9',
+    rate_lock => 'told twhy i5 i9',
+    quarantine_copy => 'told i1 b t t t t tsame theld i9 i5 t t t i0 i0 i0',
+);
+my $rows = join '|', keys %over;
+my $dump = $export->() =~ s/^row\t.*\n//gmr;
+$dump =~ s/^(table\t($rows)\t.*\n)/"$1row\t" . $over{$2} =~ tr{ }{\t}r . "\n"/gme;
+$dump = write_file("$daemon->{dir}/dump", $dump =~ s/^end\t\K\d+/keys %over/mer);
+$daemon->configure("rate { mode = off }\ngreylist { mode = off }\nstore { location = \"sqlite:$daemon->{dir}/store/swept.db\" spill_dir = \"$daemon->{dir}/store/spill\" }\n");
+run_ok(@store, 'import', '--config', $daemon->{config}, $dump);
+my $left = sub { my %row; my $table; /^table\t(\w+)/ ? $table = $1 : /^row\t/ && $row{$table}++ for split /\n/, $export->(); return grep { $row{$_} } sort keys %over };
+is_deeply([ $left->() ], [ sort keys %over ], 'a row that is over in each table');
+$daemon->up;
+wait_until('housekeeping to delete them', sub { !$left->() });
+is_deeply([ $left->() ], [], 'the daemon deletes them');
+$daemon->down;
+run_ok(test_program('mailreeve'), $_, 'show', '--config', $daemon->{config}) for qw(rate greylist);
+chown 0, 0, "$daemon->{dir}/store/swept.db";
+chmod 0600, "$daemon->{dir}/store/swept.db";
+for my $command (qw(rate greylist)) {
+    my $said = qx('$store[0]' $command show --config '$daemon->{config}' 2>&1);
+    ok($? != 0 && $said =~ /Permission denied/, "root asks as the daemon's user: $command show") || diag($said);
+}
 $daemon->configure("own_networks = {\"127.0.0.1\"}\n$rates$greylist\nstore { location = \"\" }\n");
 $daemon->up;
 passes('without a store nobody is counted', mail(user => 'msg'));
