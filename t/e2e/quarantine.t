@@ -285,6 +285,8 @@ SKIP: {
     my @held;
     wait_until('it to be held', sub { @held = $self->{mta}->held });
     is_deeply([ scalar @held, [ rows($id) ], [ $self->delivered($id) ] ], [ 1, [], [] ], 'is held by the MTA, for all');
+    is_deeply($self->found($id, map { "$_\@dst.example" } qw(accept quarantine)), { map { ("$_\@dst.example" => 'quarantine') } qw(accept quarantine) },
+        'which find tells of both');
     $self->{mta}->release($held[0]);
     Mailreeve::Smtp->wait_for_message($self->{sink}, "Subject: $id");
     $daemon->down;

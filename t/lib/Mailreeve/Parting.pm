@@ -104,4 +104,20 @@ sub states ($self, $id) {
     return { map { $_ => join ',', map { $_->{state} } @{ $stored->{$_} } } keys %{$stored} };
 }
 
+# What mailreeve find has of a message for each recipient: { rcpt => "reject at RCPT 550, accept" }, oldest first.
+sub found ($self, $id, @to) {
+    my %found;
+    for my $to (@to) {
+        my @rows;
+        wait_until("the history to have $id for $to", sub {
+            my ($status, $text) = $self->mailreeve('find', '--json', '--limit', '0', '--to', $to);
+            $status == 0 or die $text;
+            return @rows = grep { $_->{subject} eq $id } map { decode_json($_) } split /\n/, $text;
+        });
+        my @his = grep { $_->{rcpt} eq $to } map { @{ $_->{recipients} } } reverse @rows;
+        $found{$to} = join ', ', map { $_->{action} . ($_->{refused_at_rcpt} ? ' at RCPT' : '') . ($_->{reply} ? ' ' . substr $_->{reply}, 0, 3 : '') } @his;
+    }
+    return \%found;
+}
+
 1;
