@@ -94,27 +94,6 @@ static void import_report(struct import *import, struct arena *arena, const char
 	free(items);
 }
 
-static void import_bytes(struct import *import, const char *file, struct slice bytes)
-{
-	struct arena *arena = arena_create(65536);
-	const char *problem = NULL;
-	json_t *reports = report_reader_run(bytes, arena, &problem);
-	for (size_t i = 0; i < json_array_size(reports); i++) {
-		const json_t *report = json_array_get(reports, i);
-		const char *what = json_string_value(json_object_get(report, "problem"));
-		if (what != NULL) {
-			complain(import, arena, file, what);
-		} else {
-			import_report(import, arena, file, report);
-		}
-	}
-	if (json_array_size(reports) == 0) {
-		complain(import, arena, file, problem != NULL ? problem : "no report in it");
-	}
-	json_decref(reports);
-	arena_destroy(arena);
-}
-
 /* One byte more than is taken tells that there is more. */
 static bool read_file(int fd, struct strbuf *bytes)
 {
@@ -133,48 +112,72 @@ static bool read_file(int fd, struct strbuf *bytes)
 	return true;
 }
 
-static void import_file(struct import *import, const char *file, int fd)
+/* What is in a file; NULL: it was said why not. */
+static json_t *reports_of(struct import *import, const char *file)
 {
 	struct arena *arena = arena_create(65536);
 	struct strbuf bytes;
+	json_t *reports = NULL;
+	const char *problem = "no report in it";
+	int fd = strcmp(file, "-") == 0 ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
 	strbuf_init(&bytes, arena);
 	if (fd < 0 || !read_file(fd, &bytes)) {
-		complain(import, arena, file, strerror(errno));
+		problem = strerror(errno);
 	} else {
-		import_bytes(import, file, (struct slice){bytes.data, bytes.len});
+		reports = report_reader_run((struct slice){bytes.data, bytes.len}, arena, &problem);
+	}
+	if (json_array_size(reports) == 0) {
+		complain(import, arena, file, problem);
 	}
 	if (fd > STDIN_FILENO) {
 		close(fd);
 	}
 	arena_destroy(arena);
+	return reports;
 }
 
-/* Files are opened by whoever calls, the store by the daemon's user. */
-static int *open_files(char **files, int count)
+static void import_reports(struct import *import, const char *file, const json_t *reports)
 {
-	int *fds = calloc((size_t)count, sizeof *fds);
-	for (int i = 0; fds != NULL && i < count; i++) {
-		fds[i] = strcmp(files[i], "-") == 0 ? STDIN_FILENO : open(files[i], O_RDONLY | O_CLOEXEC);
+	struct arena *arena = arena_create(4096);
+	for (size_t i = 0; i < json_array_size(reports); i++) {
+		const json_t *report = json_array_get(reports, i);
+		const char *problem = json_string_value(json_object_get(report, "problem"));
+		if (problem != NULL) {
+			complain(import, arena, file, problem);
+		} else {
+			import_report(import, arena, file, report);
+		}
 	}
-	return fds;
+	arena_destroy(arena);
 }
 
+/* All is read before the store is opened: the store has threads, and a process with threads should not fork. Files are
+ * opened by whoever calls, the store by the daemon's user. */
 static int execute(const char *config_path, char **files, int count)
 {
 	struct import import = {.added = 0};
-	int *fds = open_files(files, count);
 	struct config *config = command_load_config(config_path);
-	import.store = config == NULL ? NULL : command_open_store(config, STORE_MIGRATE);
-	for (int i = 0; import.store != NULL && i < count; i++) {
-		import_file(&import, files[i], fds[i]);
+	json_t **reports = calloc((size_t)count, sizeof(json_t *));
+	if (reports == NULL) {
+		abort();
 	}
+	for (int i = 0; config != NULL && i < count; i++) {
+		reports[i] = reports_of(&import, files[i]);
+	}
+	import.store = config == NULL ? NULL : command_open_store(config, STORE_MIGRATE);
+	for (int i = 0; i < count; i++) {
+		if (import.store != NULL) {
+			import_reports(&import, files[i], reports[i]);
+		}
+		json_decref(reports[i]);
+	}
+	free(reports);
 	bool good = import.store != NULL && import.failed == 0;
 	if (import.store != NULL) {
 		printf("%zu imported, %zu known before, %zu failed\n", import.added, import.known, import.failed);
 	}
 	store_close(import.store);
 	config_release(config);
-	free(fds);
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

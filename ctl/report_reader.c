@@ -8,6 +8,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <grp.h>
 #include <poll.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -26,7 +27,8 @@ enum {
 	DEPTH_MAX = 8,
 	MEMORY_MAX = 1 << 30, /* address space */
 	READ_BLOCK = 65536,
-	ANSWER_MAX = 128 << 20
+	ANSWER_MAX = 128 << 20,
+	NOBODY = 65534
 };
 
 struct found {
@@ -186,6 +188,9 @@ __attribute__((noreturn)) static void run_child(struct slice file, int out)
 	mime_load();
 	json_object_seed(0);
 	struct found found = {.reports = json_array()};
+	if (geteuid() == 0 && (setgroups(0, NULL) != 0 || setgid(NOBODY) != 0 || setuid(NOBODY) != 0)) {
+		_exit(2);
+	}
 	if (dup2(out, STDOUT_FILENO) < 0 || close_range(STDERR_FILENO + 1, ~0U, 0) != 0 || !confine()) {
 		_exit(2);
 	}

@@ -12,7 +12,7 @@ enum {
 	REPORT_READER_SECONDS = 60
 };
 
-/* A message, an .xml or .json file, or one of these in gzip or zip. An array of reports (report_read.h), each with "kind", or
+/* Call it while the process has one thread: it forks. A message, an .xml or .json file, or one of these in gzip or zip. An array of reports (report_read.h), each with "kind", or
  * {"problem": text} for what looked like one and is none. NULL: the child failed; *problem_r says how, in arena. */
 json_t *report_reader_run(struct slice file, struct arena *arena, const char **problem_r);
 
