@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { PREPARED_MAX = 64, PROGRESS_STEPS = 2000 };
+enum { PREPARED_MAX = 64, PROGRESS_STEPS = 2000, BUSY_PAUSE = 5 /* milliseconds */ };
 
 struct prepared {
 	sqlite3_stmt *statement;
@@ -26,8 +26,22 @@ static int compare_bytes(void *context, int a_len, const void *a, int b_len, con
 	return order != 0 ? order : a_len - b_len;
 }
 
+/* SQLite does not wait for the lock that a change of the journal's mode needs: of two who open a new file at the same time one is
+ * told that it is busy, and comes again. */
+static int connection_use_wal(sqlite3 *db, uint64_t deadline)
+{
+	static const char sql[] =
+	    "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 67108864;";
+	int code;
+	while ((code = sqlite3_exec(db, sql, NULL, NULL, NULL)) != SQLITE_OK && (code & 0xff) == SQLITE_BUSY &&
+	       clock_now() < deadline) {
+		sqlite3_sleep(BUSY_PAUSE);
+	}
+	return code;
+}
+
 /* case_sensitive_like, foreign_keys: as PostgreSQL does. */
-static bool connection_prepare(struct connection *connection, enum connection_kind kind)
+static bool connection_prepare(struct connection *connection, enum connection_kind kind, uint64_t deadline)
 {
 	sqlite3 *db = connection->db;
 	sqlite3_extended_result_codes(db, 1);
@@ -39,9 +53,7 @@ static bool connection_prepare(struct connection *connection, enum connection_ki
 	                        "PRAGMA cell_size_check = ON;",
 	                        NULL, NULL, NULL);
 	if (code == SQLITE_OK && kind == CONNECTION_WRITE) {
-		code = sqlite3_exec(
-		    db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 67108864;", NULL,
-		    NULL, NULL);
+		code = connection_use_wal(db, deadline);
 	} else if (code == SQLITE_OK) {
 		code = sqlite3_exec(db, "PRAGMA query_only = ON;", NULL, NULL, NULL);
 	}
@@ -64,7 +76,7 @@ struct connection *connection_open(const char *path, enum connection_kind kind, 
 		abort();
 	}
 	sqlite3_busy_timeout(connection->db, (int)(busy_ns / CLOCK_NS_PER_MS));
-	if (code != SQLITE_OK || !connection_prepare(connection, kind)) {
+	if (code != SQLITE_OK || !connection_prepare(connection, kind, clock_now() + busy_ns)) {
 		driver_fail(error_r, "%s: %s", path, sqlite3_errmsg(connection->db));
 		connection_close(connection);
 		return NULL;
