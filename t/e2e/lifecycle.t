@@ -104,7 +104,7 @@ sub reload {
     wait_until('the second reload', sub { 2 == (() = $daemon->log_text =~ /is in force/g) });
     undef $_ for $old, $new;
     my @two;
-    wait_until('two connections', sub { @two = grep { $_->{connected} eq 'c' } map { open_session($daemon, until => 'connect') } 1, 2; @two == 2 });
+    wait_until('two connections', sub { @two = (); @two = grep { $_->{connected} eq 'c' } map { open_session($daemon, until => 'connect') } 1, 2; @two == 2 });
     my $third = Mailreeve::Milter->connect_to($daemon->{socket})->negotiate;
     $third->packet('C', "client.example\0" . '4' . pack('n', 4711) . "127.0.0.7\0");
     like($third->verdict, qr/^451 4\.3\.2 /, 'beyond sessions_max: told to come later');
