@@ -273,15 +273,7 @@ static bool keep_found(void *context, const struct quarantine_message *message, 
 {
 	struct quarantine_found_list *list = context;
 	struct arena *arena = list->arena;
-	if (list->count == list->capacity) {
-		size_t capacity = list->capacity == 0 ? 16 : list->capacity * 2;
-		struct quarantine_found *items = arena_alloc(arena, capacity * sizeof *items);
-		if (list->count > 0) {
-			memcpy(items, list->items, list->count * sizeof *items);
-		}
-		list->items = items;
-		list->capacity = capacity;
-	}
+	list->items = arena_grow(arena, list->items, sizeof *list->items, list->count, &list->capacity);
 	struct quarantine_found *found = &list->items[list->count++];
 	*found = (struct quarantine_found){*message, *copy};
 	const char **texts[] = {&found->message.id,

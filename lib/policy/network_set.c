@@ -18,15 +18,7 @@ static bool list_append(struct network_list *list, struct arena *arena, const st
 	if (list->count == NETWORK_LIST_MAX) {
 		return false;
 	}
-	if (list->count == list->capacity) {
-		size_t capacity = list->capacity == 0 ? 16 : list->capacity * 2;
-		struct ip_network *items = arena_alloc(arena, capacity * sizeof *items);
-		if (list->count > 0) {
-			memcpy(items, list->items, list->count * sizeof *items);
-		}
-		list->items = items;
-		list->capacity = capacity;
-	}
+	list->items = arena_grow(arena, list->items, sizeof *list->items, list->count, &list->capacity);
 	list->items[list->count++] = *network;
 	return true;
 }

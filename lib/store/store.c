@@ -274,7 +274,7 @@ char *store_location_text(const char *location)
 	if (text == NULL) {
 		abort();
 	}
-	strcpy(text, location);
+	memcpy(text, location, strlen(location) + 1);
 	char *start = strstr(text, "://");
 	if (start == NULL) {
 		return text;

@@ -3,34 +3,13 @@
 #include "lib/base/clock.h"
 #include "lib/store/dmarc_rows.h"
 #include "t/tap.h"
+#include "t/test_store.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
 enum { DAY = 20000, DUE = (DAY + 1) * 86400, TAKERS = 8, REPORTS = 100 };
-
-static struct store *open_store(const char *folder)
-{
-	char *location = NULL;
-	char *error = NULL;
-	const char *given = getenv("MAILREEVE_TEST_STORE");
-	if (given == NULL ? asprintf(&location, "sqlite:%s/reports.db", folder) < 0 : (location = strdup(given)) == NULL) {
-		abort();
-	}
-	struct store_options options = {.location = location,
-	                                .timeout = 60 * CLOCK_NS_PER_S,
-	                                .connections = 4,
-	                                .spill_dir = folder,
-	                                .spill_max = (uint64_t)1 << 30};
-	struct store *store = store_open(&options, STORE_MIGRATE | STORE_LATER, &error);
-	if (store == NULL) {
-		printf("Bail out! %s: %s\n", location, error);
-		exit(1);
-	}
-	free(location);
-	return store;
-}
 
 static void add(struct store *store, int64_t day, const char *domain, const char *record, const char *head, int64_t due)
 {

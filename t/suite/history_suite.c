@@ -5,32 +5,11 @@
 #include "lib/store/history.h"
 #include "lib/store/turn.h"
 #include "t/tap.h"
+#include "t/test_store.h"
 
 #include <unistd.h>
 
 enum { DAY = 86400, NOW = 1764028800 /* 2025-11-25 00:00:00 UTC */, MANY = 1300 };
-
-static struct store *open_store(char *folder)
-{
-	char *location = NULL;
-	char *error = NULL;
-	const char *given = getenv("MAILREEVE_TEST_STORE");
-	if (given == NULL ? asprintf(&location, "sqlite:%s/history.db", folder) < 0 : (location = strdup(given)) == NULL) {
-		abort();
-	}
-	struct store_options options = {.location = location,
-	                                .timeout = 60 * CLOCK_NS_PER_S,
-	                                .connections = 4,
-	                                .spill_dir = folder,
-	                                .spill_max = (uint64_t)1 << 30};
-	struct store *store = store_open(&options, STORE_MIGRATE | STORE_LATER, &error);
-	if (store == NULL) {
-		printf("Bail out! %s: %s\n", location, error);
-		exit(1);
-	}
-	free(location);
-	return store;
-}
 
 static struct history_message message_of(int64_t time, const char *id, const char *from, const char *action)
 {
