@@ -18,6 +18,7 @@ static const struct command commands[] = {
     {"list", cmd_list, "add, remove, show, import and export allow and block entries"},
     {"quarantine", cmd_quarantine, "look at what is quarantined, release or delete it"},
     {"reload", cmd_reload, "have the daemon read its configuration again"},
+    {"restart", cmd_restart, "have a new process take the daemon's place, without a gap"},
     {"report", cmd_report, "what observed stages would have done, who came past the upstream, TLS by sender, a summary"},
     {"store", cmd_store, "look after what the daemon remembers: migrate, check, back up, move"},
     {"greylist", cmd_greylist, "show who waits and who has passed, forget one"},

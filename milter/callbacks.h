@@ -11,6 +11,10 @@ bool callbacks_open(struct listener *listener, char **error_r);
 /* Serves until callbacks_stop(); returns false when libmilter gave up by itself. */
 bool callbacks_run(struct engine *engine);
 
+/* Another process has our socket: no new connections; those that there are stay until they end, or callbacks_drain() gives up.
+ * For handover_offer(). */
+void callbacks_give_away(void *unused);
+
 /* From another thread: no new sessions; then waits until no transaction is running and the last answer has left, or
  * until the deadline. Returns how many are left. */
 size_t callbacks_drain(uint64_t deadline);

@@ -36,6 +36,7 @@ sub raw ($request, $user = undef) {
         } else {
             $socket->autoflush(1);
             print $socket $request;
+            $socket->shutdown(1) if $request !~ /HTTP/;
             local $/ = undef;
             print $write (<$socket> // '');
         }
