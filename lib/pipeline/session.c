@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/pipeline/dmarc_collect.h"
+#include "lib/pipeline/dmarc_failure_collect.h"
 #include "lib/pipeline/parting.h"
 #include "lib/pipeline/pipeline.h"
 #include "lib/pipeline/record.h"
@@ -577,6 +578,7 @@ const struct verdict *session_end(struct session *session)
 	verdict_line_log(session);
 	session->ended = true;
 	dmarc_collect(session);
+	dmarc_failure_collect(session);
 	return verdict;
 }
 
