@@ -1,5 +1,7 @@
 #include "lib/store/dmarc_failures.h"
 
+#include "lib/store/dmarc_rows.h"
+
 bool dmarc_failures_add(struct store *store, const struct dmarc_failure *failure, int64_t due, int64_t max)
 {
 	static const char sql[] =
@@ -74,12 +76,14 @@ enum store_result dmarc_failures_take(struct store *store, struct arena *arena, 
                                       struct dmarc_failure *failure_r, bool *found_r)
 {
 	static const char sql[] =
-	    "UPDATE dmarc_failure SET due = $2, attempts = attempts + 1 WHERE state = 0 AND due <= $1 AND (id, address) IN"
-	    " (SELECT id, address FROM dmarc_failure WHERE state = 0 AND due <= $1 ORDER BY due, id, address LIMIT 1)"
+	    "UPDATE dmarc_failure SET due = $2, attempts = attempts + 1 WHERE state = 0 AND"
+	    " (due <= $1 OR due > $3) AND (id, address) IN (SELECT id, address FROM dmarc_failure WHERE state = 0 AND"
+	    " (due <= $1 OR due > $3) ORDER BY due, id, address LIMIT 1)"
 	    " RETURNING id, day, domain, address, parts, attempts";
-	const struct store_value values[] = {store_integer(now), store_integer(now + lease)};
+	const struct store_value values[] = {store_integer(now), store_integer(now + lease),
+	                                     store_integer(now + DMARC_ROWS_DUE_MAX)};
 	struct taking taking = {arena, failure_r, false};
-	enum store_result result = store_write(store, &(struct store_statement){sql, values, 2}, 1, 0, on_taken, &taking);
+	enum store_result result = store_write(store, &(struct store_statement){sql, values, 3}, 1, 0, on_taken, &taking);
 	*found_r = result == STORE_OK && taking.found;
 	return result;
 }

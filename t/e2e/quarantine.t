@@ -156,6 +156,22 @@ sub silent_relay () {
     is_deeply([ $self->delivered($id) ], ['quarantine@dst.example'], 'it is delivered once');
 }
 
+# ---- a clock that was ahead ----
+{
+    my $id = quarantined('a clock that was ahead');
+    my ($row) = rows($id);
+    my ($message) = split m{/}, $row->{id};
+    # Claimed by a release that died a year ahead; the clock is right again.
+    my $ahead = int(time + 365 * 86400);
+    run_ok('sqlite3', '-cmd', '.timeout 5000', "$daemon->{dir}/store/mailreeve.db",
+        "UPDATE quarantine_copy SET state = 'releasing', nonce = 'x', claimed_until = $ahead WHERE message = '$message'");
+    my ($status, $text) = $self->ctl('expire');
+    is($status, 0, 'expire') or diag $text;
+    is_deeply([ @{ (rows($id))[0] }{qw(state note)} ], [ 'held', 'the release was broken off' ], 'a claim of a time that is not yet does not keep the copy');
+    ($status, $text) = $self->ctl('release', $row->{id});
+    is($status, 0, 'it is released') or diag $text;
+}
+
 # ---- what a release does not lift ----
 {
     my $body = "--b\nContent-Type: application/octet-stream; name=\"x.bin\"\nContent-Transfer-Encoding: base64\n\n" . encode_base64(eicar()) . "--b--\n";

@@ -100,6 +100,9 @@ static void test_failures(struct store *store, struct arena *arena)
 	ok(found && failure.id == 9, "another domain's turn");
 	dmarc_failures_take(store, arena, DUE + 30, 60, &failure, &found);
 	ok(found && failure.id == 2 && failure.attempts == 2, "the one that was put off");
+	dmarc_failures_later(store, 9, "r@f.example", DUE + 31 + DMARC_ROWS_DUE_MAX);
+	dmarc_failures_take(store, arena, DUE + 30, 60, &failure, &found);
+	ok(found && failure.id == 9, "one that a clock which was ahead has put off is due");
 	failure = (struct dmarc_failure){
 	    .id = 7, .day = DAY, .domain = "f.example", .address = "r@f.example", .parts = SLICE_LITERAL("x")};
 	dmarc_failures_add(store, &failure, DUE, 3);
@@ -151,8 +154,12 @@ static void test_taking(struct store *store, struct arena *arena)
 	dmarc_rows_set_state(store, DAY, "b.example", DMARC_REPORT_OPEN, DUE + 500);
 	is_text(take(store, arena, DAY + 1, DUE + 499), "none", "a sent one is not taken, another not before its next try");
 	is_text(take(store, arena, DAY + 1, DUE + 500), "20000 b.example 2", "then it is");
+	dmarc_rows_set_state(store, DAY, "b.example", DMARC_REPORT_OPEN, DUE + 500 + DMARC_ROWS_DUE_MAX);
+	is_text(take(store, arena, DAY + 1, DUE + 500), "none", "a try that is put off far");
+	dmarc_rows_set_state(store, DAY, "b.example", DMARC_REPORT_OPEN, DUE + 501 + DMARC_ROWS_DUE_MAX);
+	is_text(take(store, arena, DAY + 1, DUE + 500), "20000 b.example 3", "but not further than by a clock that was ahead");
 	dmarc_rows_set_state(store, DAY, "b.example", DMARC_REPORT_VOID, 0);
-	is_text(reports(store, arena, DAY, ""), "a.example 3 1 2 new;b.example 1 2 2 x;", "states");
+	is_text(reports(store, arena, DAY, ""), "a.example 3 1 2 new;b.example 1 2 3 x;", "states");
 	ok(dmarc_rows_was_sent_to(store, DAY, "a.example", "x@a.example", &sent) == STORE_OK && !sent,
 	   "not sent to an address");
 	dmarc_rows_sent_to(store, DAY, "a.example", "x@a.example");
