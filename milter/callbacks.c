@@ -276,6 +276,8 @@ static sfsistat on_mail(SMFICTX *ctx, char **arguments)
 	for (size_t i = 1; arguments[i] != NULL; i++) {
 		if (strcasecmp(arguments[i], "SMTPUTF8") == 0) {
 			session_smtputf8(connection->session);
+		} else if (strcasecmp(arguments[i], "ENVID=" RELEASE_ENVID) == 0) {
+			session_releasing(connection->session);
 		}
 	}
 	return go_on(connection, SMFIP_NR_MAIL);

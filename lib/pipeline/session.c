@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/pipeline/dmarc_collect.h"
+#include "lib/pipeline/dmarc_failure_collect.h"
 #include "lib/pipeline/parting.h"
 #include "lib/pipeline/pipeline.h"
 #include "lib/pipeline/record.h"
@@ -194,7 +195,7 @@ static void transaction_reset(struct session *session)
 	session->mail_from = (struct address){"", "", ""};
 	session->recipients = NULL;
 	session->recipient_count = session->recipient_capacity = session->refused_count = session->rejected_count = 0;
-	session->smtputf8 = false;
+	session->smtputf8 = session->releasing = false;
 	session->iprev_known = session->helo_known = session->geo_stated = false;
 	session->iprev = (struct iprev_verdict){.result = AUTH_NONE, .name = ""};
 	session->client_stated = 0;
@@ -266,6 +267,11 @@ void session_smtputf8(struct session *session)
 	session->smtputf8 = true;
 }
 
+void session_releasing(struct session *session)
+{
+	session->releasing = true;
+}
+
 void session_queue_id(struct session *session, const char *queue_id)
 {
 	if (queue_id != NULL && queue_id[0] != '\0' && session->queue_id[0] == '\0') {
@@ -299,6 +305,9 @@ void session_judge_recipient(struct session *session, size_t index, unsigned tra
 static enum session_rcpt_result session_rcpt_judge(struct session *session, size_t index)
 {
 	struct recipient *recipient = &session->recipients[index];
+	if (session->releasing && index == 0) {
+		return SESSION_RCPT_OK; /* what stands against it is judged with its token; two recipients are no release */
+	}
 	session_judge_recipient(session, index, FINDING_AT_RCPT, true);
 	recipient->refused =
 	    recipient->verdict.action == VERDICT_TEMPFAIL || recipient->verdict.action == VERDICT_REJECT;
@@ -569,6 +578,7 @@ const struct verdict *session_end(struct session *session)
 	verdict_line_log(session);
 	session->ended = true;
 	dmarc_collect(session);
+	dmarc_failure_collect(session);
 	return verdict;
 }
 

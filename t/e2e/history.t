@@ -243,7 +243,7 @@ sub replay ($support) {
     $table = command('explain', '--id', $support, work_dir() . '/forged.eml');
     like($table, qr/^  verdict +reject +reject +accept +differs$/m, 'for people: side by side');
     like($table, qr/^  dmarc\.reject +reject +reject +- +differs$/m, 'with what was found');
-    like(command('explain', '--id', $support), qr/--id wants one MESSAGE/, '--id without a message');
+    like(command('explain', '--id', $support), qr/the quarantine has no copy of that message/, '--id without a message');
     $dns->down;
     write_file("$dns->{dir}/root.zone", $zone);
     $dns->up;
