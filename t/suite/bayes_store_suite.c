@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { NOW = 1764028800, MESSAGES = 40, TOKENS = 60, TOKEN_KINDS = 150, VERSION = 3 };
+enum { DAY = 86400, NOW = 1764028800, MESSAGES = 40, TOKENS = 60, TOKEN_KINDS = 150, VERSION = 3 };
 
 /* A generator of our own: the same numbers everywhere. */
 static uint64_t random_state = 88172645463325252u;
@@ -196,6 +196,106 @@ static void test_owners(struct store *store)
 	unlearn(store, "", 5);
 	bayes_read(store, owners, 3, pool[5].tokens, n, totals, counts);
 	ok(totals[0].ham == 0 && totals[2].spam == 1, "one owner's un-learning is not another's");
+}
+
+/* ---- what caches read, and what goes ---- */
+
+struct seen {
+	size_t tokens, wrong, changes, told;
+	int64_t change;
+	uint64_t last;
+};
+
+static void see_token(void *context, uint64_t token, struct bayes_counts counts)
+{
+	struct seen *seen = context;
+	seen->wrong += (seen->tokens++ > 0 && token <= seen->last) || counts.spam + counts.ham != 1;
+	seen->last = token;
+}
+
+static void see_change(void *context, int64_t change, struct slice owner, const uint64_t *tokens, size_t count)
+{
+	struct seen *seen = context;
+	(void)tokens;
+	seen->changes += slice_equal(owner, slice_from("cached")) && change > seen->change;
+	seen->told += count;
+	seen->change = change;
+}
+
+static void test_cache_reads(struct store *store)
+{
+	struct seen seen = {.tokens = 0};
+	int64_t before;
+	store_counter(store, "bayes", &before);
+	learn(store, "cached", BAYES_SPAM, 7);
+	bayes_load(store, "cached", NULL, 20, see_token, &seen);
+	size_t first = seen.tokens;
+	bayes_load(store, "cached", &seen.last, 1000, see_token, &seen);
+	ok(first == 20 && seen.tokens == pool[7].count && seen.wrong == 0,
+	   "all tokens of an owner, ascending, in two steps");
+	seen.change = before;
+	bayes_changes(store, before, see_change, &seen);
+	ok(seen.changes == 1 && seen.told == pool[7].count, "a change names its tokens");
+	before = seen.change;
+	learn(store, "cached", BAYES_SPAM, 7);
+	bayes_changes(store, before, see_change, &seen);
+	ok(seen.changes == 1, "what is known already changes nothing");
+	unlearn(store, "cached", 7);
+	bayes_changes(store, before, see_change, &seen);
+	ok(seen.changes == 2 && seen.told == 2 * pool[7].count, "un-learning is a change");
+}
+
+static void see_owner(void *context, const struct bayes_owner *owner)
+{
+	*(struct bayes_owner *)context = *owner;
+}
+
+static uint64_t expire(struct store *store, int64_t before)
+{
+	struct bayes_walk walk = {.done = false};
+	uint64_t all = 0;
+	for (int i = 0; i < 1000 && !walk.done; i++) {
+		uint64_t removed;
+		if (bayes_expire(store, before, NOW, &walk, &removed) != STORE_OK) {
+			return UINT64_MAX;
+		}
+		all += removed;
+	}
+	return all;
+}
+
+/* Before the other tests: what they learn would go, too. */
+static void test_expiry(struct store *store)
+{
+	struct bayes_owner owner = {.tokens = 0};
+	struct bayes_message old = {.class = BAYES_SPAM, .version = 1, .tokens = pool[8].tokens, .count = pool[8].count};
+	struct bayes_walk walk = {.done = false};
+	bool more, common[TOKEN_KINDS] = {false};
+	uint64_t removed, once = pool[8].count;
+	expire(store, NOW + 10);
+	memcpy(old.digest, pool[8].digest, sizeof old.digest);
+	bayes_learn_many(store, "expiry", &old, 1, NOW - 10 * DAY);
+	learn(store, "expiry", BAYES_HAM, 9);
+	for (size_t i = 0; i < pool[9].count; i++) {
+		common[pool[9].kinds[i]] = true;
+	}
+	for (size_t i = 0; i < pool[8].count; i++) {
+		once -= common[pool[8].kinds[i]];
+	}
+	bayes_list(store, "expiry", see_owner, &owner);
+	ok(owner.learnt.spam == 1 && owner.learnt.ham == 1 && owner.kept == 2 && owner.oldest == NOW - 10 * DAY &&
+	       owner.tokens == once + pool[9].count,
+	   "what is told of an owner");
+	is_int((long long)expire(store, NOW - 11 * DAY), 0, "nothing is so old");
+	ok(bayes_forget(store, NOW - 5 * DAY, NOW, &more) == STORE_OK && !more, "old messages' tokens are no longer kept");
+	is_int(unlearn(store, "expiry", 8), BAYES_FORGOTTEN, "such a message is not un-learnt");
+	is_int(learn(store, "expiry", BAYES_HAM, 8), BAYES_FORGOTTEN, "nor moved");
+	is_int(learn(store, "expiry", BAYES_SPAM, 8), BAYES_KNOWN, "nor learnt again");
+	is_int((long long)expire(store, NOW - 5 * DAY), (long long)once, "tokens that say nothing go");
+	is_int(unlearn(store, "expiry", 9), BAYES_UNLEARNT, "the others can be un-learnt");
+	bayes_list(store, "expiry", see_owner, &owner);
+	ok(owner.tokens == pool[8].count - once && owner.learnt.spam == 1 && owner.learnt.ham == 0, "exactly");
+	ok(bayes_expire(store, NOW, NOW, &walk, &removed) == STORE_OK, "a step");
 }
 
 /* ---- against a model ---- */
@@ -430,7 +530,9 @@ int main(int argc, char **argv)
 	test_processes(folder);
 	test_kill(folder);
 	struct store *store = open_store(folder);
+	test_expiry(store);
 	test_outcomes(store);
+	test_cache_reads(store);
 	test_limits(store);
 	test_owners(store);
 	test_random(store);
