@@ -19,6 +19,7 @@ static const struct command commands[] = {
     {"quarantine", cmd_quarantine, "look at what is quarantined, release or delete it"},
     {"report", cmd_report, "what observed stages would have done, who came past the upstream, TLS by sender, a summary"},
     {"store", cmd_store, "look after what the daemon remembers: migrate, check, back up, move"},
+    {"bayes", cmd_bayes, "what was learnt from spam and good mail, forget what is old"},
     {"greylist", cmd_greylist, "show who waits and who has passed, forget one"},
     {"rate", cmd_rate, "show who is near his limits or locked, lift that, lock a user"},
     {NULL, NULL, NULL},
