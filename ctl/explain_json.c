@@ -232,7 +232,6 @@ json_t *explain_object(struct session *session, const char *file)
 	put(object, "edits", json_edits(session));
 	put(object, "support_id", json_string(session->support_id));
 	/* Stages of later versions: not looked at, which is not the same as nothing found. */
-	put(object, "bayes", json_null());
 	return object;
 }
 

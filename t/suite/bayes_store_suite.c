@@ -2,6 +2,7 @@
  * `bayes_store_suite bench N` measures: N messages learnt in several ways, then read. */
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/pipeline/bayes_cache.h"
 #include "lib/store/bayes.h"
 #include "t/tap.h"
 #include "t/test_store.h"
@@ -506,14 +507,64 @@ static void bench_read(struct store *store, uint64_t learnt)
 	}
 }
 
-static int bench(struct store *store, uint64_t count)
+static void bench_cache(struct store *store, uint64_t learnt)
 {
+	static struct bayes_counts totals, counts[BENCH_TOKENS];
+	enum { READS = 20000 };
+	const char *owner = "";
+	uint64_t tokens[BENCH_TOKENS];
+	struct bayes_cache *cache = bayes_cache_open(store, true, (uint64_t)1 << 30);
+	struct bayes_cache_status status = {.owners = 0};
+	uint64_t start = clock_now();
+	while (status.owners == 0) {
+		usleep(10000);
+		bayes_cache_get_status(cache, &status);
+	}
+	diag("in memory after %.2f s, %.1f MB", (double)(clock_now() - start) / 1e9, (double)status.bytes / 1e6);
+	bench_tokens(tokens, learnt + 1);
+	start = clock_now();
+	for (uint64_t i = 0; i < READS; i++) {
+		bayes_cache_read(cache, &owner, 1, tokens, BENCH_TOKENS, &totals, counts);
+	}
+	diag("the same from memory: %.1f us", (double)(clock_now() - start) / READS / 1e3);
+	bayes_cache_close(cache);
+}
+
+static void bench_owner(void *context, const struct bayes_owner *owner)
+{
+	(void)context;
+	diag("%llu tokens, %llu of them in one message", (unsigned long long)owner->tokens,
+	     (unsigned long long)owner->once);
+}
+
+static void bench_whole(struct store *store)
+{
+	struct bayes_walk walk = {.done = false};
+	uint64_t all = 0;
+	bayes_list(store, "", bench_owner, NULL);
+	uint64_t start = clock_now();
+	while (!walk.done) {
+		uint64_t removed;
+		if (bayes_expire(store, NOW + 1, NOW, &walk, &removed) != STORE_OK) {
+			return;
+		}
+		all += removed;
+	}
+	diag("%llu of them forgotten in %.1f s", (unsigned long long)all, (double)(clock_now() - start) / 1e9);
+}
+
+static int bench(struct store *store, const char *folder, uint64_t count)
+{
+	char command[64];
+	snprintf(command, sizeof command, "rm -rf %s", folder);
 	bench_learn(store, 0, 64, 1);
 	bench_learn(store, 64, count - count % 128, 128);
 	bench_learn(store, 64 + count, 64, 1);
 	bench_read(store, 128 + count);
+	bench_cache(store, 128 + count);
+	bench_whole(store);
 	store_close(store);
-	return 0;
+	return system(command);
 }
 
 int main(int argc, char **argv)
@@ -525,7 +576,7 @@ int main(int argc, char **argv)
 	}
 	pool_make();
 	if (argc == 3 && strcmp(argv[1], "bench") == 0) {
-		return bench(open_store(folder), strtoull(argv[2], NULL, 10));
+		return bench(open_store(folder), folder, strtoull(argv[2], NULL, 10));
 	}
 	test_processes(folder);
 	test_kill(folder);
