@@ -17,6 +17,7 @@ static const struct command commands[] = {
     {"key", cmd_key, "make, publish, activate and retire the keys that sign"},
     {"list", cmd_list, "add, remove, show, import and export allow and block entries"},
     {"quarantine", cmd_quarantine, "look at what is quarantined, release or delete it"},
+    {"reload", cmd_reload, "have the daemon read its configuration again"},
     {"report", cmd_report, "what observed stages would have done, who came past the upstream, TLS by sender, a summary"},
     {"store", cmd_store, "look after what the daemon remembers: migrate, check, back up, move"},
     {"bayes", cmd_bayes, "what was learnt from spam and good mail, forget what is old"},

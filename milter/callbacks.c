@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/pipeline/stages.h"
+#include "lib/policy/globals.h"
 #include "milter/edits.h"
 
 #include <arpa/inet.h>

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 struct listener {
+	const char *option;
 	char *spec;    /* for libmilter */
 	char *public;  /* unix: the name the MTA knows; NULL: inet */
 	char *private; /* unix: the name libmilter knows */
@@ -90,16 +91,16 @@ static bool unix_prepare(struct listener *listener, const char *path, char **err
 	listener->spec = text("unix:%s", listener->private);
 	if (path[0] != '/' || !unix_address(listener->private, &listener->addresses[0], &listener->address_size) ||
 	    !unix_address(path, &listener->addresses[1], &listener->address_size)) {
-		*error_r = text("socket %s: expected an absolute path of less than 98 bytes", path);
+		*error_r = text("%s %s: expected an absolute path of less than 98 bytes", listener->option, path);
 		return false;
 	}
 	make_folder(listener);
 	if (lstat(path, &status) == 0 && !S_ISSOCK(status.st_mode)) {
-		*error_r = text("socket %s: there is a file that is no socket", path);
+		*error_r = text("%s %s: there is a file that is no socket", listener->option, path);
 		return false;
 	}
 	if (unix_alive(path)) {
-		*error_r = text("socket %s: a process answers there already", path);
+		*error_r = text("%s %s: a process answers there already", listener->option, path);
 		return false;
 	}
 	return true;
@@ -128,7 +129,7 @@ static bool inet_prepare(struct listener *listener, const char *spec, char **err
 	}
 	listener->spec = six ? text("inet6:%s@[%s]", number, host) : text("inet:%s@%s", number, host);
 	if (getaddrinfo(host, number, &hints, &found) != 0) {
-		*error_r = text("socket %s: expected PORT@ADDRESS with numbers", spec);
+		*error_r = text("%s %s: expected PORT@ADDRESS with numbers", listener->option, spec);
 		return false;
 	}
 	memcpy(&listener->addresses[0], found->ai_addr, found->ai_addrlen);
@@ -137,11 +138,12 @@ static bool inet_prepare(struct listener *listener, const char *spec, char **err
 	return true;
 }
 
-static bool find_group(const char *name, gid_t *group_r, char **error_r)
+static bool find_group(const struct listener_settings *settings, gid_t *group_r, char **error_r)
 {
+	const char *name = settings->group;
 	struct group *entry = name[0] == '\0' ? NULL : getgrnam(name);
 	if (name[0] != '\0' && entry == NULL) {
-		*error_r = text("socket_group: there is no group \"%s\"", name);
+		*error_r = text("%s: there is no group \"%s\"", settings->option, name);
 		return false;
 	}
 	if (entry != NULL) {
@@ -150,18 +152,19 @@ static bool find_group(const char *name, gid_t *group_r, char **error_r)
 	return true;
 }
 
-struct listener *listener_create(const struct globals *globals, uid_t user, gid_t group, char **error_r)
+struct listener *listener_create(const struct listener_settings *settings, uid_t user, gid_t group, char **error_r)
 {
 	struct listener *listener = calloc(1, sizeof *listener);
-	const char *spec = globals->socket;
+	const char *spec = settings->spec;
 	bool good = false;
 	if (listener == NULL) {
 		abort();
 	}
-	listener->mode = (mode_t)globals->socket_mode;
+	listener->option = settings->option;
+	listener->mode = settings->mode;
 	listener->user = user;
 	listener->group = group;
-	if (!find_group(globals->socket_group, &listener->group, error_r)) {
+	if (!find_group(settings, &listener->group, error_r)) {
 		listener_destroy(listener);
 		return NULL;
 	}
@@ -170,7 +173,7 @@ struct listener *listener_create(const struct globals *globals, uid_t user, gid_
 	} else if (strncmp(spec, "inet:", 5) == 0 || strncmp(spec, "inet6:", 6) == 0) {
 		good = inet_prepare(listener, spec, error_r);
 	} else {
-		*error_r = text("socket \"%s\": expected unix:PATH, inet:PORT@ADDRESS or inet6:PORT@ADDRESS", spec);
+		*error_r = text("%s \"%s\": expected unix:PATH, inet:PORT@ADDRESS or inet6:PORT@ADDRESS", listener->option, spec);
 	}
 	if (!good) {
 		listener_destroy(listener);
@@ -209,6 +212,24 @@ mode_t listener_mode(const struct listener *listener)
 	return listener->mode;
 }
 
+int listener_bind(const struct listener *listener, char **error_r)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	mode_t before = umask(0777 & ~listener->mode);
+	bool good = fd >= 0 && bind(fd, (const struct sockaddr *)&listener->addresses[0], listener->address_size) == 0 &&
+	            listen(fd, SOMAXCONN) == 0;
+	int problem = errno;
+	umask(before);
+	if (!good) {
+		*error_r = text("%s %s: %s", listener->option, listener->public, strerror(problem));
+		if (fd >= 0) {
+			close(fd);
+		}
+		return -1;
+	}
+	return fd;
+}
+
 bool listener_publish(struct listener *listener, char **error_r)
 {
 	struct stat status;
@@ -224,7 +245,7 @@ bool listener_publish(struct listener *listener, char **error_r)
 		listener->inode = status.st_ino;
 		atomic_store(&listener->reached_by, 1);
 	} else {
-		*error_r = text("socket %s: %s", listener->public, strerror(errno));
+		*error_r = text("%s %s: %s", listener->option, listener->public, strerror(errno));
 	}
 	return good;
 }

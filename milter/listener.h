@@ -1,8 +1,6 @@
-/* listener: the socket on which the MTA reaches us. */
+/* listener: a socket on which others reach us: the MTA, and who controls the daemon. */
 #ifndef MAILREEVE_MILTER_LISTENER_H
 #define MAILREEVE_MILTER_LISTENER_H
-
-#include "lib/policy/globals.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -12,10 +10,17 @@
  * Sendmail refuses a socket that has one.) While we drain, the socket has its private name again. */
 struct listener;
 
+struct listener_settings {
+	const char *option; /* the option it comes from, for errors: "socket" */
+	const char *spec;
+	mode_t mode;       /* of a unix socket */
+	const char *group; /* of a unix socket; "": the daemon's own */
+};
+
 /* Checks the specification "unix:PATH", "inet:PORT@ADDRESS", "inet6:PORT@ADDRESS". For a unix socket: a missing folder
  * below /run is made (0750, the user's), a stale socket is put aside; one that a process answers on, or a file that is
  * no socket, is an error. NULL with *error_r (free()). */
-struct listener *listener_create(const struct globals *globals, uid_t user, gid_t group, char **error_r);
+struct listener *listener_create(const struct listener_settings *settings, uid_t user, gid_t group, char **error_r);
 /* Removes our names, the public one if it is still ours. Threads may go on calling listener_wake(). */
 void listener_remove(struct listener *listener);
 /* Only where no thread uses it. Takes NULL. */
@@ -25,6 +30,8 @@ void listener_destroy(struct listener *listener);
 const char *listener_spec(const struct listener *listener);
 /* The file mode for umask while it binds. */
 mode_t listener_mode(const struct listener *listener);
+/* Binds it ourselves, where libmilter does not: a descriptor that listens, or -1 with *error_r. Only for a unix socket. */
+int listener_bind(const struct listener *listener, char **error_r);
 /* After it has: owner, group, the public name. Run as root in a folder of the unprivileged user, so it follows no link.
  */
 bool listener_publish(struct listener *listener, char **error_r);

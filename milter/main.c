@@ -5,8 +5,10 @@
 #include "lib/policy/globals.h"
 #include "lib/store/store.h"
 #include "milter/callbacks.h"
+#include "milter/control.h"
 #include "milter/daemonize.h"
 #include "milter/privileges.h"
+#include "milter/reload.h"
 #include "milter/signals.h"
 
 #include <errno.h>
@@ -129,25 +131,56 @@ static void remove_pid(const char *path)
 	}
 }
 
-/* Socket, privileges, store, resolver and workers, in this order. NULL with *error_r. */
-static struct engine *start(struct config *config, const struct main_options *options, struct listener **listener_r,
-                            char **error_r)
+/* What the process has besides the engine. */
+struct ends {
+	struct listener *listener;
+	struct control *control;
+};
+
+/* A control socket that nobody has asked for by name must not keep the daemon from its work. */
+static bool open_control(const struct globals *globals, const struct privileges *privileges, struct control **control_r,
+                         char **error_r)
+{
+	*control_r = control_open(globals, privileges->user, privileges->group, error_r);
+	if (*error_r != NULL && strcmp(globals->control_socket, "auto") == 0 && globals->control_group[0] == '\0') {
+		log_warning("there is no control socket: %s", *error_r);
+		free(*error_r);
+		*error_r = NULL;
+	}
+	return *error_r == NULL;
+}
+
+/* Sockets, privileges, store, resolver and workers, in this order. NULL with *error_r. */
+static struct engine *start(struct config *config, const struct main_options *options, struct ends *ends_r, char **error_r)
 {
 	const struct globals *globals = config_settings(config, SECTION_GLOBALS);
 	struct privileges privileges;
 	if (!privileges_find(globals, &privileges, error_r)) {
 		return NULL;
 	}
-	*listener_r = listener_create(globals, privileges.user, privileges.group, error_r);
-	if (*listener_r == NULL || !callbacks_open(*listener_r, error_r) || !listener_publish(*listener_r, error_r) ||
+	const struct listener_settings settings = {
+	    .option = "socket", .spec = globals->socket, .mode = (mode_t)globals->socket_mode, .group = globals->socket_group};
+	ends_r->listener = listener_create(&settings, privileges.user, privileges.group, error_r);
+	if (ends_r->listener == NULL || !callbacks_open(ends_r->listener, error_r) ||
+	    !listener_publish(ends_r->listener, error_r) || !open_control(globals, &privileges, &ends_r->control, error_r) ||
 	    !write_pid(globals->pid_file, error_r) ||
 	    !store_make_folders(config_settings(config, SECTION_STORE), privileges.user, privileges.group, error_r) ||
 	    !privileges_drop(&privileges, error_r)) {
 		return NULL;
 	}
 	struct engine *engine = engine_open(config, &(struct engine_options){.dns_zone = options->dns_zone, .daemon = true}, error_r);
-	if (engine != NULL && !signals_start(engine, options->config)) {
+	if (engine == NULL) {
+		return NULL;
+	}
+	reload_init(engine, options->config);
+	if (ends_r->control != NULL && !control_start(ends_r->control, engine, error_r)) {
+		engine_close(engine);
+		return NULL;
+	}
+	if (!signals_start(engine, ends_r->control)) {
 		*error_r = strdup("no thread for signals");
+		control_close(ends_r->control);
+		ends_r->control = NULL;
 		engine_close(engine);
 		return NULL;
 	}
@@ -157,29 +190,31 @@ static struct engine *start(struct config *config, const struct main_options *op
 static int serve(struct config *config, const struct main_options *options, int report)
 {
 	char *error = NULL;
-	struct listener *listener = NULL;
+	struct ends ends = {NULL, NULL};
 	const struct globals *globals = config_settings(config, SECTION_GLOBALS);
-	struct engine *engine = start(config, options, &listener, &error);
+	struct engine *engine = start(config, options, &ends, &error);
 	if (engine == NULL) {
 		log_error("%s", error);
 		if (report >= 0) {
 			daemonize_failed(report, error);
 		}
 		remove_pid(globals->pid_file);
-		listener_destroy(listener);
+		control_close(ends.control);
+		listener_destroy(ends.listener);
 		free(error);
 		return EXIT_FAILURE;
 	}
 	log_info("%s is ready on %s", PACKAGE_STRING, globals->socket);
 	daemonize_ready(report);
 	bool good = callbacks_run(engine);
+	control_close(ends.control);
 	engine_log_counters(engine);
 	engine_stop_store(engine);
 	log_info("stopped");
 	remove_pid(globals->pid_file);
 	/* libmilter's threads live on, maybe in a callback of a transaction that was cut off: engine and listener are
 	 * theirs until the end, and exit() would clear away the libraries' data beneath them. */
-	listener_remove(listener);
+	listener_remove(ends.listener);
 	if (callbacks_running() > 0) {
 		_exit(good ? EXIT_SUCCESS : EXIT_FAILURE);
 	}

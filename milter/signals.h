@@ -3,11 +3,12 @@
 #define MAILREEVE_MILTER_SIGNALS_H
 
 #include "lib/pipeline/engine.h"
+#include "milter/control.h"
 
 /* Before any thread is made: every thread inherits the mask. */
 void signals_block(void);
 
-/* The thread that waits for them. config_path NULL: the defaults; a reload then changes nothing. */
-bool signals_start(struct engine *engine, const char *config_path);
+/* The thread that waits for them; reload_init() has been called. control, or NULL, is withdrawn when draining begins. */
+bool signals_start(struct engine *engine, struct control *control);
 
 #endif

@@ -4,6 +4,7 @@
 #include "lib/base/log.h"
 
 #include <pwd.h>
+#include <string.h>
 #include <unistd.h>
 
 #define MS CLOCK_NS_PER_MS
@@ -43,6 +44,10 @@ static const struct option_row globals_options[] = {
         "where the MTA connects: unix:PATH, inet:PORT@ADDRESS or inet6:PORT@ADDRESS"),
 	ROW(globals, socket_mode, OPTION_MODE, "0660", 0, 0777, "file mode of a unix socket"),
 	ROW(globals, socket_group, OPTION_STRING, "", 0, 64, "group of a unix socket, say postfix; empty: the daemon's own"),
+	ROW(globals, control_socket, OPTION_STRING, "auto", 0, 90,
+        "path of the unix socket by which mailreeve speaks with the daemon; auto: that of the MTA with .control behind; empty: none"),
+	ROW(globals, control_group, OPTION_STRING, "", 0, 64,
+        "group whose members may have messages learnt through it; empty: only root and the daemon's user"),
 	ROW(globals, user, OPTION_STRING, "mailreeve", 1, 64, "user to run as when started as root"),
 	ROW(globals, group, OPTION_STRING, "", 0, 64, "group to run as when started as root; empty: the user's own"),
 	ROW(globals, pid_file, OPTION_STRING, "", 0, 4000, "file for the process id; empty: none"),
@@ -118,6 +123,19 @@ const struct section content_section = {
 	.options = content_options,
 	.settings_size = sizeof(struct content_options),
 };
+
+const char *globals_control_socket(const struct globals *globals, struct arena *arena)
+{
+	const char *path = strchr(globals->socket, ':');
+	if (globals->control_socket[0] == '\0') {
+		return NULL;
+	}
+	if (strcmp(globals->control_socket, "auto") != 0) {
+		return globals->control_socket;
+	}
+	bool unix_socket = path != NULL && strncmp(globals->socket, "inet", 4) != 0;
+	return unix_socket ? arena_printf(arena, "%s.control", path + 1) : MR_RUNDIR "/control.sock";
+}
 
 uid_t globals_user(const struct globals *globals, gid_t *group_r)
 {

@@ -2,6 +2,7 @@
 #ifndef MAILREEVE_POLICY_GLOBALS_H
 #define MAILREEVE_POLICY_GLOBALS_H
 
+#include "lib/base/arena.h"
 #include "lib/policy/option.h"
 
 #include <sys/types.h>
@@ -13,6 +14,8 @@ struct globals {
 	const char *socket;       /* "unix:/run/mailreeve/milter.sock", "inet:8891@127.0.0.1", "inet6:8891@[::1]" */
 	uint64_t socket_mode;     /* of a unix socket: 0660 */
 	const char *socket_group; /* of a unix socket; "": the daemon's own group */
+	const char *control_socket; /* "auto", "": none; see globals_control_socket() */
+	const char *control_group;  /* "": none */
 	const char *user;         /* to run as when started as root: "mailreeve" */
 	const char *group;        /* "": the user's own */
 	const char *pid_file;     /* "": none */
@@ -58,6 +61,9 @@ struct content_options {
 	uint64_t scan_files_max;     /* 10000 */
 	uint64_t scan_time;          /* 30s */
 };
+
+/* The path of the daemon's control socket; NULL: there is none. */
+const char *globals_control_socket(const struct globals *globals, struct arena *arena);
 
 /* Whom the daemon runs as: the configured user for root where there is one, else who we are. group_r may be NULL. */
 uid_t globals_user(const struct globals *globals, gid_t *group_r);

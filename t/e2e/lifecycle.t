@@ -58,9 +58,9 @@ sub socket_file {
     is_deeply([ $mode & 07777, $user, $group ], [ 0620, $nobody, scalar getgrnam 'mail' ], 'mode, user and group of the socket');
     refuses($daemon, qr/answers there already/, 'a second daemon on a living socket');
     passes($daemon, 'the first one does not notice');
-    is_deeply([ glob "$daemon->{dir}/run/*" ], [ $daemon->{socket} ], 'no other name is left in the folder');
+    is_deeply([ glob "$daemon->{dir}/run/*" ], [ $daemon->{socket}, "$daemon->{socket}.control" ], 'no other name is left in the folder');
     is($daemon->down, 0, 'TERM ends it');
-    is_deeply([ glob "$daemon->{dir}/run/*" ], [], 'with its socket');
+    is_deeply([ glob "$daemon->{dir}/run/*" ], [], 'with its sockets');
     return;
 }
 

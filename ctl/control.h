@@ -1,0 +1,21 @@
+/* control: what the running daemon is asked, by its control socket. */
+#ifndef MAILREEVE_CTL_CONTROL_H
+#define MAILREEVE_CTL_CONTROL_H
+
+#include "lib/base/arena.h"
+#include "lib/base/slice.h"
+#include "lib/policy/config.h"
+
+#include <stdbool.h>
+
+struct control_ask {
+	const char *method, *path; /* "POST", "/reload" */
+	struct slice body;
+	uint64_t timeout_ns;
+};
+
+/* False: there was no answer; the reason, and what to do, was printed. Else its status and body (in arena). */
+bool control_ask(const struct config *config, const struct control_ask *ask, struct arena *arena, unsigned *status_r,
+                 struct slice *body_r);
+
+#endif

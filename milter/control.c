@@ -1,0 +1,95 @@
+#include "milter/control.h"
+
+#include "lib/http/server.h"
+#include "milter/listener.h"
+#include "milter/reload.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { THREADS = 4, CONNECTIONS = 64, TIMEOUT_S = 60, REQUEST_S = 120 };
+
+struct control {
+	struct listener *listener;
+	int socket; /* until it is the server's */
+	struct http_server *server;
+};
+
+static void on_reload(void *context, struct http_request *request, struct http_response *response_r)
+{
+	(void)context;
+	char *error = reload();
+	if (error == NULL) {
+		http_answer(request, response_r, 200, "the configuration is in force for new connections");
+	} else {
+		http_answer(request, response_r, 422, "%s", error);
+	}
+	free(error);
+}
+
+/* The context of each handler is the engine. */
+static const struct http_route routes[] = {
+    {"POST", "/reload", HTTP_OWNER, 0, on_reload},
+    {NULL, NULL, HTTP_OWNER, 0, NULL},
+};
+
+struct control *control_open(const struct globals *globals, uid_t user, gid_t group, char **error_r)
+{
+	struct arena *arena = arena_create(512);
+	const char *path = globals_control_socket(globals, arena);
+	struct control *control = NULL;
+	if (path != NULL) {
+		const struct listener_settings settings = {.option = "control_socket",
+		                                           .spec = arena_printf(arena, "unix:%s", path),
+		                                           .mode = globals->control_group[0] == '\0' ? 0600 : 0660,
+		                                           .group = globals->control_group};
+		control = calloc(1, sizeof *control);
+		if (control == NULL) {
+			abort();
+		}
+		control->socket = -1;
+		control->listener = listener_create(&settings, user, group, error_r);
+		control->socket = control->listener == NULL ? -1 : listener_bind(control->listener, error_r);
+		if (control->socket < 0 || !listener_publish(control->listener, error_r)) {
+			control_close(control);
+			control = NULL;
+		}
+	}
+	arena_destroy(arena);
+	return control;
+}
+
+bool control_start(struct control *control, struct engine *engine, char **error_r)
+{
+	const struct http_settings settings = {.listener = control->socket,
+	                                       .threads = THREADS,
+	                                       .connections = CONNECTIONS,
+	                                       .timeout_s = TIMEOUT_S,
+	                                       .request_s = REQUEST_S,
+	                                       .routes = routes,
+	                                       .context = engine};
+	control->socket = -1;
+	control->server = http_server_open(&settings, error_r);
+	return control->server != NULL;
+}
+
+void control_withdraw(struct control *control)
+{
+	if (control != NULL) {
+		listener_withdraw(control->listener);
+	}
+}
+
+void control_close(struct control *control)
+{
+	if (control == NULL) {
+		return;
+	}
+	listener_destroy(control->listener);
+	http_server_close(control->server);
+	if (control->socket >= 0) {
+		close(control->socket);
+	}
+	free(control);
+}

@@ -1,0 +1,73 @@
+#include "milter/reload.h"
+
+#include "lib/base/log.h"
+#include "lib/pipeline/stages.h"
+#include "lib/policy/config_files.h"
+#include "lib/policy/globals.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct engine *engine;
+static const char *path;
+static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER; /* held while files are read and the snapshot is published */
+
+void reload_init(struct engine *the_engine, const char *config_path)
+{
+	engine = the_engine;
+	path = config_path;
+}
+
+/* Line by line: an error may have several. */
+static void log_lines(const char *text)
+{
+	for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
+		log_error("%.*s", (int)(end - text), text);
+	}
+	log_error("%s", text);
+}
+
+static char *read_and_publish(void)
+{
+	size_t count;
+	char *error = NULL;
+	const struct section *const *sections = stages_sections(&count);
+	struct config *config = config_load(path, sections, count, &error);
+	if (config == NULL) {
+		return error;
+	}
+	const struct globals *globals = config_settings(config, SECTION_GLOBALS);
+	log_set_level((enum log_level)globals->log_level);
+	engine_publish(engine, config);
+	config_release(config);
+	return NULL;
+}
+
+char *reload(void)
+{
+	pthread_mutex_lock(&one_at_a_time);
+	char *error = read_and_publish();
+	pthread_mutex_unlock(&one_at_a_time);
+	if (error != NULL) {
+		log_lines(error);
+		log_error("reload: the configuration stays as it was");
+	} else {
+		log_info("reload: %s is in force for new connections", path == NULL ? "the default configuration" : path);
+	}
+	return error;
+}
+
+void reload_changed(void)
+{
+	static uint64_t tried;
+	struct config *config = engine_config(engine);
+	uint64_t now;
+	bool changed = config_files_changed(config, &now) && now != tried;
+	config_release(config);
+	if (changed) {
+		tried = now;
+		log_info("reload: a file that the configuration names has changed");
+		free(reload());
+	}
+}
