@@ -433,6 +433,7 @@ static void test_bad_zones(void)
 	    {"a.test. IN A 192.0.2.1\n$TIMEOUT a..b\n", ":2: expected $SERVFAIL"},
 	    {"$TIMEOUT a.test NOTYPE\n", ":1: expected $SERVFAIL"},
 	    {"$TIMEOUT a.test TXT more\n", ":1: expected $SERVFAIL"},
+	    {"$SECURE a.test TXT\n", ":1: expected $SERVFAIL"},
 	    {"$INCLUDE /etc/passwd\n", ":1: "},
 	    {"$NODATA a.test TXT more\n", ":1: expected $SERVFAIL"},
 	    {"$NXDOMAIN\n", ":1: expected $SERVFAIL"},
