@@ -18,7 +18,7 @@ static const char head[] =
     ".g{display:inline-block;min-width:1.8em;padding:0 .4em;border-radius:.3em;border:2px solid currentColor;text-align:center;"
     "font-weight:700}.big{font-size:2.2rem}\n"
     ".A{color:var(--good)}.B,.C{color:var(--warn)}.D,.F{color:var(--bad)}.n{color:var(--dim)}\n"
-    ".grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(9.5rem,1fr));gap:.5rem;margin:1.2rem 0}\n"
+    ".grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(10.5rem,1fr));gap:.5rem;margin:1.2rem 0}\n"
     ".grid a{display:flex;justify-content:space-between;align-items:center;padding:.4rem .6rem;border:1px solid var(--line);"
     "border-radius:.4rem;color:inherit;text-decoration:none}.grid a:hover{background:var(--card)}\n"
     ".f{border-left:4px solid var(--line);background:var(--card);padding:.6rem .8rem;margin:.6rem 0;border-radius:0 .4rem .4rem 0}\n"

@@ -149,7 +149,11 @@ const char *audit_txt_record(struct audit_run *run, const char *name, const char
 		size_t n = length - at < 255 ? length - at : 255;
 		strbuf_add_text(&line, " \"");
 		for (size_t i = at; i < at + n; i++) {
-			strbuf_printf(&line, "%s%c", text[i] == '"' || text[i] == '\\' ? "\\" : "", text[i]);
+			if (text[i] < ' ' || text[i] > '~') { /* a piece of a stranger's record */
+				strbuf_printf(&line, "\\%03u", (unsigned char)text[i]);
+			} else {
+				strbuf_printf(&line, "%s%c", text[i] == '"' || text[i] == '\\' ? "\\" : "", text[i]);
+			}
 		}
 		strbuf_add_char(&line, '"');
 	}
@@ -234,7 +238,11 @@ bool audit_run(const struct audit_request *request, struct lookups *lookups, str
 	}
 	audit_r->findings = arena_alloc(arena, AUDIT_FINDINGS_MAX * sizeof *audit_r->findings);
 	for (size_t i = 0; i < AUDIT_SUBJECTS; i++) {
-		subjects[order[i]].check(&run);
+		if (audit_r->no_domain) {
+			audit_skip(&run, order[i], "the name does not exist");
+		} else {
+			subjects[order[i]].check(&run);
+		}
 	}
 	if (run.pending) {
 		return false;

@@ -96,12 +96,14 @@ struct audit {
 	struct audit_finding *findings; /* by subject, the worst first */
 
 	/* What the parts know of each other, and what a contact needs */
+	bool no_domain;     /* the name does not exist: nothing else is looked at */
 	bool null_mx;       /* takes no mail (RFC 7505) */
 	bool sends_nothing; /* SPF is "v=spf1 -all" */
 	bool mx_secure;
 	size_t host_count;
 	struct audit_host hosts[AUDIT_MX_MAX];
 	bool spf_usable, dkim_usable;
+	bool dmarc_known;   /* the DNS did not fail */
 	bool dmarc_found, dmarc_enforced; /* enforced: quarantine or reject for the domain and those below, without t=y */
 	struct dmarc_record dmarc;
 	bool sts_published;

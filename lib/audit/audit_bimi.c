@@ -29,7 +29,7 @@ static void check_record(struct audit_run *run, struct slice text)
 	} else if (!is_https(evidence->value)) {
 		audit_find(run, "bimi.evidence", NULL, "a=%s", audit_safe(run, evidence->value));
 	}
-	if (!run->audit->dmarc_enforced) {
+	if (run->audit->dmarc_known && !run->audit->dmarc_enforced) {
 		audit_find(run, "bimi.dmarc", NULL, "DMARC is not enforced");
 	}
 }

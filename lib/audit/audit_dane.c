@@ -59,6 +59,9 @@ static bool check_host(struct audit_run *run, struct audit_host *host, size_t i)
 {
 	const char *name = audit_safe(run, slice_from(host->name));
 	struct kinds kinds = {0};
+	if (host->address_count == 0) {
+		return false;
+	}
 	host->tlsa = audit_ask(run, "dane.dns", arena_printf(run->arena, "_25._tcp.%s", host->name), DNS_TYPE_TLSA);
 	if (host->tlsa == NULL || host->tlsa->count == 0) {
 		return false;
@@ -126,7 +129,9 @@ void audit_dane(struct audit_run *run)
 	if (run->pending) {
 		return;
 	}
-	if (any) {
+	if (audit->parts[AUDIT_MX].grade == 'F' && !any) {
+		audit_skip(run, AUDIT_DANE, "no mail arrives as it is");
+	} else if (any) {
 		check_partial(run, with);
 	} else {
 		check_none(run);

@@ -253,7 +253,8 @@ static void check_record(struct audit_run *run, const struct dmarc_walk *walk, c
 static void check_own(struct audit_run *run)
 {
 	const char *name = arena_printf(run->arena, "_dmarc.%s", run->domain);
-	const struct dns_answer *answer = audit_ask(run, "dmarc.dns", name, DNS_TYPE_TXT);
+	/* That it is pending, or failed, the walk tells. */
+	const struct dns_answer *answer = lookups_get(run->lookups, name, DNS_TYPE_TXT);
 	struct dmarc_record record;
 	size_t found = 0;
 	for (size_t i = 0; answer != NULL && i < answer->count; i++) {
@@ -282,6 +283,7 @@ void audit_dmarc(struct audit_run *run)
 		audit_find(run, "dmarc.dns", NULL, "%s", walk.problem);
 		return;
 	}
+	run->audit->dmarc_known = true;
 	/* The domain's own record, else the one of its organisation (RFC 9989 4.10.1). */
 	for (size_t i = 0; i < walk.count; i++) {
 		const struct dmarc_step *step = &walk.steps[i];

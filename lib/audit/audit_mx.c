@@ -231,6 +231,7 @@ static void check_none(struct audit_run *run, const struct dns_answer *mx)
 	struct audit_host *host = &audit->hosts[0];
 	bool secure;
 	if (mx->status == DNS_NXDOMAIN) {
+		run->audit->no_domain = true;
 		audit_find(run, "mx.no_domain", NULL, "%s does not exist", run->domain);
 		return;
 	}

@@ -84,13 +84,14 @@ static void add_terms(struct strbuf *text, const struct spf_record *record)
 	}
 }
 
-/* One record of all that can be read, repaired; NULL: none can. "-all" only where it ended in all that fails before. */
-static const char *next_record(struct audit_run *run, const struct dns_answer *txt)
+/* One record of all that can be read, repaired; NULL: none can. Others are refused as before, by "~all" at least; one step
+ * further where `harden`: who repairs a record should not lose mail by it. */
+static const char *next_record(struct audit_run *run, const struct dns_answer *txt, bool harden)
 {
 	struct strbuf text;
 	struct slice redirect = {NULL, 0};
 	size_t read = 0;
-	bool fails = false;
+	bool fails = harden;
 	bool has_all = false;
 	strbuf_init(&text, run->arena);
 	strbuf_add_text(&text, "v=spf1");
@@ -106,7 +107,7 @@ static const char *next_record(struct audit_run *run, const struct dns_answer *t
 		redirect = record.redirect.data != NULL ? record.redirect : redirect;
 		for (size_t k = 0; k < record.count; k++) {
 			has_all = has_all || record.terms[k].kind == SPF_TERM_ALL;
-			fails = fails || (record.terms[k].kind == SPF_TERM_ALL && strchr("-~", record.terms[k].qualifier) != NULL);
+			fails = fails || (record.terms[k].kind == SPF_TERM_ALL && record.terms[k].qualifier == '-');
 		}
 	}
 	if (read == 0) {
@@ -250,8 +251,8 @@ static void check_end(struct audit_run *run, const struct dns_answer *txt)
 		const struct spf_term *all = all_term(&record);
 		run->audit->spf_usable = record.count > 1 || record.redirect.data != NULL;
 		run->audit->sends_nothing = record.count == 1 && all != NULL && all->qualifier == '-';
-		if (all != NULL && all->qualifier == '~' && !run->audit->dmarc_enforced) {
-			audit_find(run, "spf.softfail", next_record(run, txt), "\"%.*s\"", SLICE_ARGS(all->text));
+		if (all != NULL && all->qualifier == '~' && run->audit->dmarc_known && !run->audit->dmarc_enforced) {
+			audit_find(run, "spf.softfail", next_record(run, txt, true), "\"%.*s\"", SLICE_ARGS(all->text));
 		}
 	}
 	if (run->audit->null_mx && !run->audit->sends_nothing) {
@@ -311,7 +312,7 @@ void audit_spf(struct audit_run *run)
 		const struct spf_fault *fault = &lint.faults[i];
 		bool own = strcmp(fault->domain, run->domain) == 0;
 		const char *record = fault->code == SPF_FAULT_NO_RECORD      ? first_record(run)
-		                     : own && repairs(fault->code) ? next_record(run, txt)
+		                     : own && repairs(fault->code) ? next_record(run, txt, false)
 		                                                   : NULL;
 		audit_find(run, fault_id(run, fault->code), record, "%s%s%s", own ? "" : fault->domain, own ? "" : ": ", fault->text);
 	}
