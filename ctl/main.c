@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 static const struct command commands[] = {
+    {"audit", cmd_audit, "check how a domain is set up for mail, and say what to publish next"},
     {"config", cmd_config, "check, show or print a sample of the configuration"},
     {"dnsbl", cmd_dnsbl, "test the lists in the DNS that are asked, or print the ready ones"},
     {"explain", cmd_explain, "say what the daemon would do with a message, and why"},

@@ -59,16 +59,32 @@ size_t late_questions(const struct lookups *lookups)
 	return lookups->count;
 }
 
+static struct question *question_find(const struct lookups *lookups, const char *name, enum dns_type type)
+{
+	struct question *question = lookups->questions;
+	while (question != NULL && (question->entry->type != type || strcmp(question->entry->name, name) != 0)) {
+		question = question->next;
+	}
+	return question;
+}
+
+const struct dns_answer *lookups_peek(struct lookups *lookups, const char *name, enum dns_type type)
+{
+	char text[DNS_MAX_NAME_TEXT];
+	if (!dns_name_normalise(slice_from(name), text)) {
+		return &no_such_name;
+	}
+	const struct question *question = question_find(lookups, text, type);
+	return question != NULL && question->answered ? &question->entry->answer : NULL;
+}
+
 const struct dns_answer *lookups_get(struct lookups *lookups, const char *name, enum dns_type type)
 {
 	char text[DNS_MAX_NAME_TEXT];
 	if (!dns_name_normalise(slice_from(name), text)) {
 		return &no_such_name;
 	}
-	struct question *question = lookups->questions;
-	while (question != NULL && (question->entry->type != type || strcmp(question->entry->name, text) != 0)) {
-		question = question->next;
-	}
+	struct question *question = question_find(lookups, text, type);
 	if (question == NULL) {
 		question = calloc(1, sizeof *question);
 		question->entry = dns_entry_create(text, type);

@@ -25,7 +25,8 @@ enum dns_type {
 	DNS_TYPE_AAAA = 28,
 	DNS_TYPE_DS = 43,
 	DNS_TYPE_DNSKEY = 48,
-	DNS_TYPE_TLSA = 52
+	DNS_TYPE_TLSA = 52,
+	DNS_TYPE_SPF = 99 /* obsolete (RFC 7208 3.1); read like TXT */
 };
 
 enum dns_status {
@@ -81,7 +82,9 @@ void dns_settings_default(struct dns_settings *settings_r);
 struct dns *dns_open_resolver(const struct dns_settings *settings, char **error_r);
 
 /* A master file (RFC 1035 5.1, absolute names) with the directives "$SERVFAIL name [type]", "$TIMEOUT name [type]",
- * "$NODATA name [type]" and "$NXDOMAIN name [type]": what is answered to that question, or to all that there are no records for.
+ * "$NODATA name [type]" and "$NXDOMAIN name [type]": what is answered to that question, or to all that there are no records for;
+ * "$BOGUS name [type]" is a temporary failure as DNSSEC gives it. "$SECURE name": answers from that name and all below it are
+ * validated by DNSSEC (dns_answer.secure), negative ones too, and through a CNAME where every name on the way is.
  * A name that is neither there nor above one that is there is NXDOMAIN. CNAMEs (8 at most) and wildcards are followed. */
 struct dns *dns_open_zone(const char *path, char **error_r);
 /* The same from a text in memory; it is copied. */

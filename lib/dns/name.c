@@ -130,6 +130,8 @@ const char *dns_type_name(enum dns_type type)
 		return "DNSKEY";
 	case DNS_TYPE_TLSA:
 		return "TLSA";
+	case DNS_TYPE_SPF:
+		return "SPF";
 	}
 	return "?";
 }

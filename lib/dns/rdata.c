@@ -61,6 +61,7 @@ bool dns_rdata_decode(struct arena *arena, enum dns_type type, struct slice rdat
 	case DNS_TYPE_SOA:
 		return decode_name(arena, rdata, true, record_r);
 	case DNS_TYPE_TXT:
+	case DNS_TYPE_SPF:
 		return decode_text(arena, rdata, record_r);
 	case DNS_TYPE_DS:
 	case DNS_TYPE_DNSKEY:

@@ -1,4 +1,4 @@
-/* Answers from a master file. libldns reads the records; the two directives are ours. */
+/* Answers from a master file. libldns reads the records; the directives are ours. */
 #include "lib/base/ip.h"
 #include "lib/dns/name.h"
 #include "lib/dns/source.h"
@@ -30,6 +30,7 @@ struct zone_node {
 	const char *name;
 	struct zone_record *records; /* in the order of the file */
 	struct zone_fault *faults;
+	bool secure; /* it and all below it */
 };
 
 struct dns_zone {
@@ -82,6 +83,7 @@ static void zone_merge(struct dns_zone *zone)
 				fault = &(*fault)->next;
 			}
 			*fault = node->faults;
+			into->secure = into->secure || node->secure;
 		} else {
 			zone->nodes[kept++] = *node;
 		}
@@ -181,9 +183,22 @@ static const struct {
 	const char *problem;
 } directives[] = {{"$SERVFAIL", DNS_TEMPORARY, "SERVFAIL"},
                   {"$TIMEOUT", DNS_TEMPORARY, "timeout"},
+                  {"$BOGUS", DNS_TEMPORARY, "bogus: DNSSEC"},
                   {"$NODATA", DNS_NODATA, NULL},
                   {"$NXDOMAIN", DNS_NXDOMAIN, NULL}};
 enum { DIRECTIVES = sizeof directives / sizeof *directives };
+
+/* "name" behind $SECURE. */
+static int zone_secure(struct dns_zone *zone, struct slice line)
+{
+	char name[DNS_MAX_NAME_TEXT];
+	struct slice owner = next_word(&line);
+	if (!dns_name_normalise(owner, name) || slice_trim(line).len > 0) {
+		return -1;
+	}
+	zone_add_node(zone, name)->secure = true;
+	return 1;
+}
 
 /* "$SERVFAIL name [type]", or another of them: 1; no such directive: 0; a bad one: -1. */
 static int zone_directive(struct dns_zone *zone, struct slice line)
@@ -192,6 +207,9 @@ static int zone_directive(struct dns_zone *zone, struct slice line)
 	int type;
 	line.len = slice_find(line, ';', 0);
 	struct slice word = next_word(&line);
+	if (slice_equal_nocase(word, SLICE_LITERAL("$SECURE"))) {
+		return zone_secure(zone, line);
+	}
 	size_t kind = 0;
 	while (kind < DIRECTIVES && !slice_equal_nocase(word, slice_from(directives[kind].word))) {
 		kind++;
@@ -298,7 +316,7 @@ static const char *zone_parse(struct dns_zone *zone, char *text, size_t size, in
 {
 	*line_r = zone_directives(zone, text, size);
 	if (*line_r != 0) {
-		return "expected $SERVFAIL, $TIMEOUT, $NODATA or $NXDOMAIN, a name and perhaps a record type";
+		return "expected $SERVFAIL, $TIMEOUT, $BOGUS, $NODATA or $NXDOMAIN, a name and perhaps a record type, or $SECURE and a name";
 	}
 	if (size == 0) {
 		return NULL;
@@ -405,13 +423,27 @@ static const struct zone_fault *node_fault(const struct zone_node *node, enum dn
 	return NULL;
 }
 
-static void zone_answer_fault(struct dns_entry *entry, const struct zone_fault *fault, uint32_t ttl)
+static void zone_answer_fault(struct dns_entry *entry, const struct zone_fault *fault, uint32_t ttl, bool secure)
 {
 	if (fault->status == DNS_TEMPORARY) {
 		dns_entry_set_temporary(entry, fault->problem);
 	} else {
-		dns_entry_set_negative(entry, fault->status, ttl, false);
+		dns_entry_set_negative(entry, fault->status, ttl, secure);
 	}
+}
+
+/* Is the name, or one above it, said to be secure? */
+static bool zone_is_secure(const struct dns_zone *zone, const char *name)
+{
+	while (name != NULL) {
+		const struct zone_node *node = zone_find(zone, name);
+		if (node != NULL && node->secure) {
+			return true;
+		}
+		name = strchr(name, '.');
+		name = name == NULL ? NULL : name + 1;
+	}
+	return false;
 }
 
 void dns_zone_answer(const struct dns_zone *zone, struct dns_entry *entry)
@@ -419,23 +451,25 @@ void dns_zone_answer(const struct dns_zone *zone, struct dns_entry *entry)
 	struct slice rdata[DNS_MAX_RECORDS];
 	char name[DNS_MAX_NAME_TEXT];
 	uint32_t ttl = 3600;
+	bool secure = true;
 	snprintf(name, sizeof name, "%s", entry->name);
 	for (int hops = 0; hops <= CNAME_MAX; hops++) {
 		const struct zone_node *node = zone_match(zone, name);
+		secure = secure && zone_is_secure(zone, name);
 		if (node == NULL) {
-			dns_entry_set_negative(entry, DNS_NXDOMAIN, ttl, false);
+			dns_entry_set_negative(entry, DNS_NXDOMAIN, ttl, secure);
 			return;
 		}
 		size_t count = node_records(node, entry->type, rdata, DNS_MAX_RECORDS, &ttl);
 		const struct zone_fault *fault = node_fault(node, entry->type, count > 0);
 		if (fault != NULL) {
-			zone_answer_fault(entry, fault, ttl);
+			zone_answer_fault(entry, fault, ttl, secure);
 			return;
 		}
 		struct slice targets[2];
 		size_t cnames = count > 0 ? 0 : node_records(node, DNS_TYPE_CNAME, targets, 2, &ttl);
 		if (cnames == 0) {
-			dns_entry_set_records(entry, rdata, count, ttl, false);
+			dns_entry_set_records(entry, rdata, count, ttl, secure);
 			return;
 		}
 		if (cnames > 1) {

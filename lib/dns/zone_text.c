@@ -83,7 +83,8 @@ static void add_record(struct strbuf *text, const char *name, enum dns_type type
 		add_name(text, record->data);
 		break;
 	case DNS_TYPE_TXT:
-		strbuf_add_text(text, " TXT");
+	case DNS_TYPE_SPF:
+		strbuf_printf(text, " %s", dns_type_name(type));
 		add_strings(text, record->data);
 		break;
 	case DNS_TYPE_DS:

@@ -311,6 +311,37 @@ static bool answer_is(const struct dns_answer *answer, const struct zone_row *ro
 	return row->first == NULL || slice_equal(answer->records[0].data, slice_from(row->first));
 }
 
+/* $SECURE and $BOGUS. */
+static void test_secure(void)
+{
+	static const char text[] = "$SECURE signed.test\n$BOGUS broken.signed.test TXT\n$NODATA none.signed.test TXT\n"
+	                           "signed.test. A 192.0.2.1\na.signed.test. CNAME b.signed.test.\nb.signed.test. A 192.0.2.2\n"
+	                           "out.signed.test. CNAME open.test.\nopen.test. A 192.0.2.3\nin.test. CNAME signed.test.\n";
+	static const struct {
+		const char *name;
+		enum dns_type type;
+		bool secure;
+	} rows[] = {{"signed.test", DNS_TYPE_A, true},        {"signed.test", DNS_TYPE_TXT, true},  {"a.signed.test", DNS_TYPE_A, true},
+	            {"gone.signed.test", DNS_TYPE_A, true},   {"none.signed.test", DNS_TYPE_TXT, true}, {"out.signed.test", DNS_TYPE_A, false},
+	            {"out.signed.test", DNS_TYPE_CNAME, true}, {"open.test", DNS_TYPE_A, false},     {"in.test", DNS_TYPE_A, false},
+	            {"unsigned.test", DNS_TYPE_A, false},     {"broken.signed.test", DNS_TYPE_TXT, false}};
+	char *error = NULL;
+	struct dns *dns = dns_open_zone_text(slice_from(text), &error);
+	if (!ok(dns != NULL, "a zone with $SECURE is read")) {
+		free(error);
+		return;
+	}
+	struct lookups *lookups = lookups_create(dns);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		const struct dns_answer *answer = lookups_get(lookups, rows[i].name, rows[i].type);
+		ok(answer->secure == rows[i].secure, "%s %s is %s", rows[i].name, dns_type_name(rows[i].type),
+		   rows[i].secure ? "secure" : "not");
+	}
+	is_text(lookups_get(lookups, "broken.signed.test", DNS_TYPE_TXT)->problem, "bogus: DNSSEC", "what $BOGUS says");
+	lookups_destroy(lookups);
+	dns_close(dns);
+}
+
 static void test_zone(void)
 {
 	char *error;
@@ -433,6 +464,7 @@ static void test_bad_zones(void)
 	    {"a.test. IN A 192.0.2.1\n$TIMEOUT a..b\n", ":2: expected $SERVFAIL"},
 	    {"$TIMEOUT a.test NOTYPE\n", ":1: expected $SERVFAIL"},
 	    {"$TIMEOUT a.test TXT more\n", ":1: expected $SERVFAIL"},
+	    {"$SECURE a.test TXT\n", ":1: expected $SERVFAIL"},
 	    {"$INCLUDE /etc/passwd\n", ":1: "},
 	    {"$NODATA a.test TXT more\n", ":1: expected $SERVFAIL"},
 	    {"$NXDOMAIN\n", ":1: expected $SERVFAIL"},
@@ -632,6 +664,7 @@ int main(void)
 	test_wire_names();
 	test_rdata();
 	test_zone();
+	test_secure();
 	test_zone_text();
 	test_zone_text_signs();
 	test_bad_zones();
