@@ -15,7 +15,7 @@ struct classifier_counts {
 
 /* Beyond these a message is spam or ham; between them nothing is sure. */
 #define CLASSIFIER_SPAM 0.95
-#define CLASSIFIER_HAM 0.2
+#define CLASSIFIER_HAM 0.05
 
 enum classifier_class { CLASSIFIER_IS_HAM, CLASSIFIER_UNSURE, CLASSIFIER_IS_SPAM };
 
