@@ -207,6 +207,9 @@ static void text_out(struct page *page, struct slice text)
 	const struct element *element = current(page);
 	bool hidden = element->hidden || is_same_color(element->color, element->background);
 	struct strbuf *out = hidden ? &page->render->hidden : &page->render->visible;
+	if (hidden) {
+		strbuf_add_char(out, ' '); /* pieces of it are apart from each other */
+	}
 	size_t start = out->len;
 	strbuf_add_slice(out, text);
 	out->len = start + html_text_decode((struct slice){out->data + start, out->len - start}, out->data + start);

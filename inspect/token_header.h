@@ -5,10 +5,10 @@
 #include "inspect/token_set.h"
 #include "lib/mail/header.h"
 
-/* Only fields that the author's side writes, by a list: the verdict is asked for at the gate, and what is learnt was
- * delivered. So nothing that a gate, a relay or a mailbox adds may be a token: Received, Return-Path, Delivered-To,
- * X-Original-To, Authentication-Results, DKIM and ARC results, X-Spam*, X-Bogosity, Status and whatever else is not
- * named here; nor whom it is for, as that says which user it was that learnt it. */
+/* The verdict is asked for at the gate, and what is learnt was delivered: so nothing that a gate, a filter or a mailbox adds
+ * may be a token (Return-Path, Delivered-To, X-Original-To, Authentication-Results, ARC, X-Spam*, Status ...; is_trace()).
+ * Of Received only the two oldest fields are read: how the author's mail began its way. Where a message came straight to
+ * the gate these are its own hosts' once it is delivered; tokens of them are learnt in vain, and do not mislead. */
 void token_header(struct token_set *set, const struct headers *headers);
 
 #endif

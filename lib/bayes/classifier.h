@@ -1,5 +1,14 @@
 /* classifier: how likely it is that a message with these tokens is spam, by what was learnt before. Pure mathematics.
- */
+ *
+ * Naive Bayes with two changes. Each token's odds, of its share of the learnt spam and of the learnt ham, are weighted
+ * by their own square, so that a thousand words that say little do not outvote ten that say much; and each place of the
+ * message (text, subject, sender, other fields, links ...: the group of a token) has a mean of its own, whose weight
+ * grows slowly with what was found there: tokens of one place depend on each other, places hardly. The mean of those is
+ * a logarithm of odds after one fit of two numbers.
+ *
+ * It needs nothing but counts, so that the order of learning does not matter and a message can be unlearnt exactly. It
+ * was chosen by measurement (HACKING, "How Bayes decides"): it misses two thirds to a fifth of the spam that plain
+ * naive Bayes and Robinson's chi-square on the same tokens miss at as many false positives. */
 #ifndef MAILREEVE_BAYES_CLASSIFIER_H
 #define MAILREEVE_BAYES_CLASSIFIER_H
 
@@ -15,7 +24,7 @@ struct classifier_counts {
 
 /* Beyond these a message is spam or ham; between them nothing is sure. */
 #define CLASSIFIER_SPAM 0.95
-#define CLASSIFIER_HAM 0.2
+#define CLASSIFIER_HAM 0.05
 
 enum classifier_class { CLASSIFIER_IS_HAM, CLASSIFIER_UNSURE, CLASSIFIER_IS_SPAM };
 

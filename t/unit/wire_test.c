@@ -247,10 +247,13 @@ static void test_request(void)
 {
 	struct dkim_keys keys = {.count = 3};
 	struct arc_keys arc_keys = {.count = 1};
+	static const uint64_t named[] = {UINT64_MAX, 7};
 	struct inspect_request in = {.tasks = INSPECT_DKIM | INSPECT_VIRUS,
 	                             .message_size = UINT64_C(5000000000),
 	                             .now = 1700000000,
 	                             .deadline_ms = 1234,
+	                             .named_count = 2,
+	                             .named = named,
 	                             .keys = &keys,
 	                             .arc_keys = &arc_keys};
 	struct inspect_request out;
@@ -265,6 +268,7 @@ static void test_request(void)
 	ok(get_request(packet, n, &out), "a request comes through");
 	ok(out.tasks == in.tasks && out.message_size == in.message_size && out.now == in.now, "its numbers");
 	is_int(out.deadline_ms, 1234, "deadline");
+	ok(out.named_count == 2 && out.named[0] == UINT64_MAX && out.named[1] == 7, "tokens whose names are wanted");
 	is_int(out.message_fd, -1, "the descriptor is not in it");
 	is_int((long long)out.keys->count, 3, "keys");
 	is_text(out.keys->items[0].domain, "example.com", "domain");
