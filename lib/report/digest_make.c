@@ -395,12 +395,12 @@ static json_t *entry_values(const struct making *making, const struct entry *ent
 		set_text(object, "recipient", user_mail_clean(arena, entry->address, ADDRESS_MAX));
 	}
 	if (entry->count > 1) {
-		json_object_set_new(object, "count", json_integer(entry->count));
+		json_object_set_new(object, "times", json_integer(entry->count));
 	}
-	bool stopped = strcmp(entry->action, "tag") != 0;
-	if (stopped && entry->enforced) {
+	bool quarantined = strcmp(entry->action, "quarantine") == 0;
+	if (quarantined && entry->enforced) {
 		set_text(object, "note", word(making, "note.enforced"));
-	} else if (strcmp(entry->action, "quarantine") == 0 && entry->copy == 0) {
+	} else if (quarantined && entry->copy == 0) {
 		set_text(object, "note", word(making, "note.not_held"));
 	}
 	set_reasons(making, object, entry);

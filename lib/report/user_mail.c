@@ -170,7 +170,7 @@ const char *user_mail_clean(struct arena *arena, const char *text, size_t max)
 		}
 		if (slice_starts_nocase(rest, SLICE_LITERAL("://"))) {
 			strbuf_add_text(&out, ":/");
-			n = 2;
+			n = 3;
 		} else if (slice_starts_nocase(rest, SLICE_LITERAL("www."))) {
 			strbuf_add_text(&out, "www ");
 			n = 4;
