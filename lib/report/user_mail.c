@@ -170,7 +170,8 @@ const char *user_mail_clean(struct arena *arena, const char *text, size_t max)
 		}
 		if (slice_starts_nocase(rest, SLICE_LITERAL("://"))) {
 			strbuf_add_text(&out, ":/");
-			n = 3;
+			for (n = 3; n < rest.len && rest.data[n] == '/'; n++) {
+			}
 		} else if (slice_starts_nocase(rest, SLICE_LITERAL("www."))) {
 			strbuf_add_text(&out, "www ");
 			n = 4;

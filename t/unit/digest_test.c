@@ -88,6 +88,7 @@ static const struct {
     {"a\xff\xc3" "b", "a??b", "no UTF-8"},
     {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80", "a face"},
     {"see http://x.example/ www.y.example", "see http:/x.example/ www y.example", "no links"},
+    {"http:////x", "http:/x", "nor with more slashes"},
     {"0123456789abcdefghij0123456789abcdefghijX", "0123456789abcdefghij0123456789abcdefghij...", "bounded"},
     {"\xd7\x90\xd7\x91", "\xd7\x90\xd7\x91", "letters from right to left stay"},
 };
