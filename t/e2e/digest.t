@@ -223,7 +223,7 @@ like((parts(wait_for('anna@dst.example', $a_report, 2)))[0], qr/Later/, 'once th
 wait_until('its end', sub { db('SELECT COUNT(*) FROM digest_user WHERE wanted > 0') == 0 });
 
 # The gate saw it and then everything died: whoever comes next knows.
-db("UPDATE digest_user SET wanted = covered + 10, trying = covered + 10, due = 0, nonce = '0123456789abcdef', passed = 1 WHERE owner = 'anna\@dst.example'; DELETE FROM store_turn");
+db("UPDATE digest_user SET covered = 1, wanted = covered + 10, trying = covered + 10, due = 0, nonce = '0123456789abcdef', passed = 1 WHERE owner = 'anna\@dst.example'; DELETE FROM store_turn");
 $daemon->down;
 $daemon->up;
 wait_until('its end', sub { db('SELECT COUNT(*) FROM digest_user WHERE wanted > 0') == 0 });

@@ -54,7 +54,8 @@ sub transport ($self) {
 
 # What is in a user's mailbox, oldest first.
 sub mailbox ($self, $user) {
-    return map { read_file($_) } sort { -M $b <=> -M $a || $a cmp $b } glob "$self->{dir}/mail/$user/{new,cur}/*";
+    my %when = map { m{/(\d+)\.M(\d+)P[^/]*\z} ? ($_ => $1 * 1e6 + $2) : () } glob "$self->{dir}/mail/$user/{new,cur}/*";
+    return map { read_file($_) } sort { $when{$a} <=> $when{$b} } keys %when;
 }
 
 1;
