@@ -64,8 +64,8 @@ static bool print_one(const struct request *request, const struct digest_user *u
 	struct digest_report report;
 	const char *problem;
 	int64_t until = request->reporter.now + 1;
-	int64_t since = request->days == 0 ? digest_since(&request->reporter, user, until)
-	                                   : until - (int64_t)request->days * DAY;
+	int64_t since =
+	    request->days == 0 ? digest_since(&request->reporter, user, until) : until - (int64_t)request->days * DAY;
 	bool good = digest_make(&request->reporter, arena, user, since, until, &report, &problem);
 	if (!good) {
 		refuse(safe(request, user->owner), problem);
@@ -110,8 +110,9 @@ static bool on_address(void *context, const char *address, const char *domain, i
 static bool print_user(const struct request *request, const char *owner)
 {
 	struct digest_user user;
-	return digests_user(request->store, request->arena, owner, &user) == STORE_OK ? print_one(request, &user)
-	                                                                              : refuse("", "the store does not answer");
+	return digests_user(request->store, request->arena, owner, &user) == STORE_OK
+	           ? print_one(request, &user)
+	           : refuse("", "the store does not answer");
 }
 
 static bool dry_run(const struct request *request)
@@ -190,8 +191,9 @@ static bool status(const struct request *request)
 		return refuse("", "the store does not answer");
 	}
 	if (request->json) {
-		printf("{\"last_sent\": %lld, \"waiting\": %lld, \"failed\": %lld, \"users\": %lld}\n", (long long)status_of.sent,
-		       (long long)status_of.waiting, (long long)status_of.failed, (long long)status_of.users);
+		printf("{\"last_sent\": %lld, \"waiting\": %lld, \"failed\": %lld, \"users\": %lld}\n",
+		       (long long)status_of.sent, (long long)status_of.waiting, (long long)status_of.failed,
+		       (long long)status_of.users);
 		return true;
 	}
 	printf("the last report went out: %s\n%lld users have got one; %lld wait, of these %lld were tried in vain\n",
@@ -250,7 +252,8 @@ static bool request_value(struct request *request, int option, const char *value
 		request->json = true;
 		return true;
 	case OPT_DAYS:
-		return slice_to_uint(slice_from(value), 365, &request->days) || refuse("--since-days", "expected a number of days");
+		return slice_to_uint(slice_from(value), 365, &request->days) ||
+		       refuse("--since-days", "expected a number of days");
 	case OPT_FREQUENCY:
 		request->frequency = value;
 		return true;
@@ -266,8 +269,7 @@ static bool request_value(struct request *request, int option, const char *value
 static bool open_all(struct request *request, bool writes)
 {
 	request->config = command_load_config(request->config_path);
-	request->store =
-	    request->config == NULL ? NULL : command_open_store(request->config, writes ? 0 : STORE_READ_ONLY);
+	request->store = request->config == NULL ? NULL : command_open_store(request->config, writes ? 0 : STORE_READ_ONLY);
 	if (request->store == NULL) {
 		return false;
 	}
@@ -277,7 +279,8 @@ static bool open_all(struct request *request, bool writes)
 	}
 	const char *given = request->user;
 	request->user =
-	    given == NULL ? NULL : digest_owner(request->arena, arena_strdup(request->arena, given), request->reporter.delimiter);
+	    given == NULL ? NULL
+	                  : digest_owner(request->arena, arena_strdup(request->arena, given), request->reporter.delimiter);
 	return given == NULL || request->user != NULL || refuse(given, "expected an address such as bob@example.org");
 }
 

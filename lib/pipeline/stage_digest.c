@@ -1,6 +1,6 @@
-/* Reports to users, at the gate: mail to a reply address is taken for what its token asks for, when it is the user's own;
- * and a report that goes out is noted. Programs follow links and people forward mail, so the token alone opens nothing: who
- * replies must be the user, as far as that can be known. */
+/* Reports to users, at the gate: mail to a reply address is taken for what its token asks for, when it is the user's
+ * own; and a report that goes out is noted. Programs follow links and people forward mail, so the token alone opens
+ * nothing: who replies must be the user, as far as that can be known. */
 #include "lib/pipeline/stage_digest.h"
 
 #include "lib/base/clock.h"
@@ -25,12 +25,13 @@ static const struct finding_code codes[] = {
                "0.0",
                "The reply was carried out",
                "a user's own reply to a report: it is taken, and what it asks for is done"},
-    [REPLY_AUTOMATIC] = {"digest.reply_automatic",
-                         {ACTION_DISCARD, 0},
-                         FINDING_ENFORCED,
-                         "0.0",
-                         "Automatic mail is not carried out",
-                         "a bounce or an automatic answer to a reply address of a report: it is taken and does nothing"},
+    [REPLY_AUTOMATIC] =
+        {"digest.reply_automatic",
+         {ACTION_DISCARD, 0},
+         FINDING_ENFORCED,
+         "0.0",
+         "Automatic mail is not carried out",
+         "a bounce or an automatic answer to a reply address of a report: it is taken and does nothing"},
     [REPLY_UNKNOWN] = {"digest.reply_unknown",
                        {ACTION_REJECT, 0},
                        FINDING_ENFORCED | FINDING_AT_RCPT,
@@ -66,8 +67,7 @@ static bool is_reply_address(const struct session *session, const struct digest_
 {
 	struct address ours;
 	struct slice local = slice_from(address->local);
-	if (settings->reply_address[0] == '\0' ||
-	    !address_parse_path(session->arena, settings->reply_address, &ours) ||
+	if (settings->reply_address[0] == '\0' || !address_parse_path(session->arena, settings->reply_address, &ours) ||
 	    strcmp(address->domain, ours.domain) != 0 || address->domain[0] == '\0') {
 		return false;
 	}
@@ -192,8 +192,8 @@ static void judge_reply(struct session *session, const struct digest_settings *s
 {
 	struct digest_link link;
 	const struct finding_code *code = &codes[UNAVAILABLE];
-	enum digest_done known = digest_action_look(engine_store(session->engine), session->arena, &reply->token,
-	                                            (int64_t)session->now, &link);
+	enum digest_done known =
+	    digest_action_look(engine_store(session->engine), session->arena, &reply->token, (int64_t)session->now, &link);
 	const char *detail = action_verb_name(reply->token.verb);
 	switch (known) {
 	case DIGEST_DONE:
@@ -341,7 +341,8 @@ void stage_digest_action(const struct config *config, const struct digest_report
 
 const struct stage stage_digest = {
     .section = {.name = "digest",
-                .help = "Reports to users: what was rejected, quarantined or tagged of their mail, with links to release and allow.",
+                .help = "Reports to users: what was rejected, quarantined or tagged of their mail, with links to "
+                        "release and allow.",
                 .options = digest_options,
                 .settings_size = sizeof(struct digest_settings),
                 .codes = codes,

@@ -22,8 +22,8 @@ struct digest_state {
 	const char *nonce, *owner; /* of a report of ours that goes out; NULL: it is none */
 };
 
-/* After the verdict: writes down, durably, what the replies that it takes ask for, and that a report goes out. False: the
- * store does not take it. */
+/* After the verdict: writes down, durably, what the replies that it takes ask for, and that a report goes out. False:
+ * the store does not take it. */
 bool stage_digest_commit(struct session *session);
 
 /* What reports are made from, by a snapshot. False: none are made. Strings live as long as config and arena. */

@@ -41,7 +41,7 @@ struct seen {
 	struct seen_address {
 		const char *address, *owner;
 		int64_t newest;
-	} *items;
+	} * items;
 	size_t count, capacity;
 };
 
@@ -197,8 +197,8 @@ static enum digest_outcome later(const struct digest_reporter *reporter, const s
 	return DIGEST_LATER;
 }
 
-/* The end of an attempt. What is not known (no answer after the whole message) stays open: whoever comes after the lease
- * looks whether the gate saw it. */
+/* The end of an attempt. What is not known (no answer after the whole message) stays open: whoever comes after the
+ * lease looks whether the gate saw it. */
 static enum digest_outcome conclude(const struct digest_reporter *reporter, const struct digest_user *user,
                                     enum submit_result sent)
 {
@@ -301,13 +301,14 @@ bool digest_answer(const struct digest_reporter *reporter, struct arena *arena, 
 	const char *why = "";
 	char nonce[ACTION_NONCE_SIZE];
 	digest_languages_of(reporter, user, languages);
-	if (!templates_load(arena, reporter->settings->templates, languages, &templates, &why) || !action_nonce_make(nonce)) {
+	if (!templates_load(arena, reporter->settings->templates, languages, &templates, &why) ||
+	    !action_nonce_make(nonce)) {
 		log_error("answer to <%s>: %s", user->owner, why);
 		return false;
 	}
 	json_t *values = json_pack("{s:s, s:s, s:s, s:s}", "what", answer_text(&templates, arena, word), "about",
-	                           user_mail_clean(arena, about, 320), "user", user_mail_clean(arena, user->owner, 320), "name",
-	                           reporter->settings->name);
+	                           user_mail_clean(arena, about, 320), "user", user_mail_clean(arena, user->owner, 320),
+	                           "name", reporter->settings->name);
 	strbuf_init(&text, arena);
 	bool good = values != NULL && mustache_render(templates.answer, MUSTACHE_TEXT, values, &text, &why);
 	json_decref(values);

@@ -1,5 +1,5 @@
-/* digest: reports to users: what the gate rejected, quarantined or tagged of their mail, why, and what they can do about
- * it; at an hour of the day, and only where there is something to tell. */
+/* digest: reports to users: what the gate rejected, quarantined or tagged of their mail, why, and what they can do
+ * about it; at an hour of the day, and only where there is something to tell. */
 #ifndef MAILREEVE_REPORT_DIGEST_H
 #define MAILREEVE_REPORT_DIGEST_H
 
@@ -54,12 +54,13 @@ const char *digest_frequency_name(enum digest_frequency frequency); /* "daily" *
 struct digest_report {
 	const char *subject;
 	struct slice text, html;
-	size_t entries;              /* 0: there is nothing to tell, and nothing else is set */
+	size_t entries;                  /* 0: there is nothing to tell, and nothing else is set */
 	const struct digest_link *links; /* for digests_add_links() before it is sent */
 	size_t link_count;
 	const char *unsubscribe; /* fields List-Unsubscribe, with CRLF; "" */
 };
-/* Of mail in [since, until). Memory in arena. False: the store has no answer, or (*problem_r) a template is not good. */
+/* Of mail in [since, until). Memory in arena. False: the store has no answer, or (*problem_r) a template is not good.
+ */
 bool digest_make(const struct digest_reporter *reporter, struct arena *arena, const struct digest_user *user,
                  int64_t since, int64_t until, struct digest_report *report_r, const char **problem_r);
 /* From when on a report of all before `until` tells. */

@@ -79,7 +79,8 @@ static enum digest_done release_it(const struct digest_action *action, struct ar
 static enum digest_done list_it(const struct digest_action *action, struct arena *arena, const struct digest_link *link,
                                 enum list_action what)
 {
-	struct list_entry entry = {.owner = link->owner, .added = (uint64_t)action->reporter->now, .by = "digest", .note = ""};
+	struct list_entry entry = {
+	    .owner = link->owner, .added = (uint64_t)action->reporter->now, .by = "digest", .note = ""};
 	const char *problem;
 	size_t where;
 	if (link->author[0] == '\0' || !list_value_parse(arena, slice_from(link->author), &entry, &problem)) {
@@ -89,7 +90,8 @@ static enum digest_done list_it(const struct digest_action *action, struct arena
 	if (entry.kind != LIST_ADDRESS || list_entry_problem(&entry) != NULL) {
 		return DIGEST_UNKNOWN;
 	}
-	switch (store_lists_put(action->reporter->store, &entry, 1, &action->lists, (uint64_t)action->reporter->now, &where)) {
+	switch (
+	    store_lists_put(action->reporter->store, &entry, 1, &action->lists, (uint64_t)action->reporter->now, &where)) {
 	case STORE_LISTS_DONE:
 		return DIGEST_DONE;
 	case STORE_LISTS_ENFORCED:
@@ -110,8 +112,8 @@ static enum digest_done set_it(const struct digest_action *action, const struct 
 }
 
 /* The entry first: when the release is put off, both come again, and an entry twice is one. */
-static enum digest_done trust_it(const struct digest_action *action, struct arena *arena, const struct digest_link *link,
-                                 const char *by)
+static enum digest_done trust_it(const struct digest_action *action, struct arena *arena,
+                                 const struct digest_link *link, const char *by)
 {
 	enum digest_done done = list_it(action, arena, link, LIST_ALLOW);
 	return done == DIGEST_DONE ? release_it(action, arena, link, by) : done;

@@ -1,7 +1,7 @@
-/* digest_action: does what a token asks for (store/action_token.h). Whoever calls it has made sure that the user himself
- * asks: pipeline/stage_digest.c for replies; the console for a POST of one who followed the link. Nothing here can do more
- * than the user may: a release lifts nothing that is enforced (the gate judges the message again), and an entry goes into
- * his own list and within its limits. */
+/* digest_action: does what a token asks for (store/action_token.h). Whoever calls it has made sure that the user
+ * himself asks: pipeline/stage_digest.c for replies; the console for a POST of one who followed the link. Nothing here
+ * can do more than the user may: a release lifts nothing that is enforced (the gate judges the message again), and an
+ * entry goes into his own list and within its limits. */
 #ifndef MAILREEVE_REPORT_DIGEST_ACTION_H
 #define MAILREEVE_REPORT_DIGEST_ACTION_H
 
@@ -26,8 +26,8 @@ enum digest_done {
 /* For the words of an answer: "done", "before" ... */
 const char *digest_done_name(enum digest_done done);
 
-/* Is it a token of ours? *link_r: what it is about, in arena: whose it is (link_r->owner), so that a caller can compare.
- * DIGEST_DONE: it is good now. */
+/* Is it a token of ours? *link_r: what it is about, in arena: whose it is (link_r->owner), so that a caller can
+ * compare. DIGEST_DONE: it is good now. */
 enum digest_done digest_action_look(struct store *store, struct arena *arena, const struct action_token *token,
                                     int64_t now, struct digest_link *link_r);
 

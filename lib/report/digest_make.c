@@ -195,7 +195,8 @@ static bool is_code_enforced(const struct making *making, const char *name)
 
 static bool stops(const char *effective)
 {
-	return strcmp(effective, "quarantine") == 0 || strcmp(effective, "reject") == 0 || strcmp(effective, "discard") == 0;
+	return strcmp(effective, "quarantine") == 0 || strcmp(effective, "reject") == 0 ||
+	       strcmp(effective, "discard") == 0;
 }
 
 /* What decided first, then the others; points alone only where nothing else is to be said. */
@@ -304,11 +305,10 @@ static const char *link_to(const struct making *making, const struct digest_link
 	const char *at = strchr(settings->reply_address, '@');
 	char delimiter = making->reporter->delimiter[0] == '\0' ? '+' : making->reporter->delimiter[0];
 	const char *subject = word(making, arena_printf(arena, "reply.%s", action_verb_name(verb)));
-	return arena_printf(arena, "mailto:%s%s%s%s?subject=%s",
-	                    user_mail_percent(arena, arena_memdup(arena, settings->reply_address,
-	                                                          (size_t)(at - settings->reply_address))),
-	                    delimiter == '+' ? "%2B" : (char[2]){delimiter, '\0'}, token, at,
-	                    user_mail_percent(arena, subject));
+	return arena_printf(
+	    arena, "mailto:%s%s%s%s?subject=%s",
+	    user_mail_percent(arena, arena_memdup(arena, settings->reply_address, (size_t)(at - settings->reply_address))),
+	    delimiter == '+' ? "%2B" : (char[2]){delimiter, '\0'}, token, at, user_mail_percent(arena, subject));
 }
 
 /* The address alone, for who cannot follow a link in plain text. */
@@ -517,9 +517,10 @@ static const char *unsubscribe_fields(const struct making *making, const struct 
 static bool render_all(struct making *making, json_t *values, struct digest_report *report_r, const char **problem_r)
 {
 	struct slice subject;
-	bool good = render(making, slice_from(word(making, "subject")), MUSTACHE_TEXT, values, "words", &subject, problem_r) &&
-	            render(making, making->templates.text, MUSTACHE_TEXT, values, "digest.txt", &report_r->text, problem_r) &&
-	            render(making, making->templates.html, MUSTACHE_HTML, values, "digest.html", &report_r->html, problem_r);
+	bool good =
+	    render(making, slice_from(word(making, "subject")), MUSTACHE_TEXT, values, "words", &subject, problem_r) &&
+	    render(making, making->templates.text, MUSTACHE_TEXT, values, "digest.txt", &report_r->text, problem_r) &&
+	    render(making, making->templates.html, MUSTACHE_HTML, values, "digest.html", &report_r->html, problem_r);
 	if (good) {
 		report_r->subject = slice_dup(making->arena, subject);
 	}
@@ -529,7 +530,8 @@ static bool render_all(struct making *making, json_t *values, struct digest_repo
 bool digest_make(const struct digest_reporter *reporter, struct arena *arena, const struct digest_user *user,
                  int64_t since, int64_t until, struct digest_report *report_r, const char **problem_r)
 {
-	struct making making = {.reporter = reporter, .arena = arena, .user = user, .scope = scope_of(reporter, user->owner)};
+	struct making making = {
+	    .reporter = reporter, .arena = arena, .user = user, .scope = scope_of(reporter, user->owner)};
 	struct collecting collecting = {&making, NULL, 0};
 	const char *languages[4];
 	*report_r = (struct digest_report){.subject = "", .unsubscribe = ""};
@@ -542,7 +544,8 @@ bool digest_make(const struct digest_reporter *reporter, struct arena *arena, co
 		return true;
 	}
 	making.links = arena_alloc(arena, (making.count + 2) * sizeof *making.links);
-	if (quarantine_key(reporter->store, making.key) != QUARANTINE_OK || !fill_entries(&making, collecting.support_ids) ||
+	if (quarantine_key(reporter->store, making.key) != QUARANTINE_OK ||
+	    !fill_entries(&making, collecting.support_ids) ||
 	    !templates_load(arena, reporter->settings->templates, languages, &making.templates, problem_r)) {
 		return false;
 	}

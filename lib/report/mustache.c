@@ -11,7 +11,7 @@ struct renderer {
 	enum mustache_kind kind;
 	struct strbuf *out;
 	const char *problem;
-	size_t at;               /* of the problem */
+	size_t at; /* of the problem */
 	const json_t *stack[MUSTACHE_DEPTH + 1];
 	size_t depth; /* values on the stack */
 };

@@ -89,8 +89,8 @@ static enum release_outcome hand_over(const struct release *release, struct aren
 	return sent == SUBMIT_OK ? RELEASE_DONE : sent == SUBMIT_PERMANENT ? RELEASE_REFUSED : RELEASE_FAILED;
 }
 
-enum release_outcome release_copy(const struct release *release, struct arena *arena, const char *message, unsigned copy,
-                                  const char **reply_r, bool *shown_r)
+enum release_outcome release_copy(const struct release *release, struct arena *arena, const char *message,
+                                  unsigned copy, const char **reply_r, bool *shown_r)
 {
 	struct submit_relay relay;
 	struct slice content;
@@ -113,9 +113,8 @@ enum release_outcome release_copy(const struct release *release, struct arena *a
 	enum release_outcome outcome = RELEASE_DOWN;
 	if (make_token(release, message, copy, found.recipient, content, &token)) {
 		result = quarantine_claim(release->store, &token, release->by, release->now);
-		outcome = result == QUARANTINE_OK
-		              ? hand_over(release, arena, &relay, &found, &token, content, reply_r, shown_r)
-		              : outcome_of(result);
+		outcome = result == QUARANTINE_OK ? hand_over(release, arena, &relay, &found, &token, content, reply_r, shown_r)
+		                                  : outcome_of(result);
 	}
 	free((char *)(uintptr_t)content.data);
 	return outcome;

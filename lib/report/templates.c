@@ -99,8 +99,8 @@ static bool read_words(struct arena *arena, const char *path, struct templates *
 	return true;
 }
 
-bool templates_load(struct arena *arena, const char *folder, const char *const *languages, struct templates *templates_r,
-                    const char **problem_r)
+bool templates_load(struct arena *arena, const char *folder, const char *const *languages,
+                    struct templates *templates_r, const char **problem_r)
 {
 	*templates_r = (struct templates){.language = NULL};
 	*problem_r = arena_printf(arena, "%s: no templates of the language wanted", folder);

@@ -25,8 +25,8 @@ bool templates_language_valid(const char *language);
 bool templates_exist(struct arena *arena, const char *folder, const char *language);
 
 /* The first of the languages, NULL-ended, that is there. All of it in arena. False with *problem_r. */
-bool templates_load(struct arena *arena, const char *folder, const char *const *languages, struct templates *templates_r,
-                    const char **problem_r);
+bool templates_load(struct arena *arena, const char *folder, const char *const *languages,
+                    struct templates *templates_r, const char **problem_r);
 
 /* The text of a key; NULL: none. */
 const char *templates_word(const struct templates *templates, const char *key);

@@ -151,8 +151,8 @@ static bool is_unseen(uint32_t code)
 	       code == 0x1160 || (code >= 0x17b4 && code <= 0x17b5) || (code >= 0x180b && code <= 0x180f) ||
 	       (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
 	       (code >= 0x2060 && code <= 0x206f) || code == 0x3164 || (code >= 0xe000 && code <= 0xf8ff) ||
-	       (code >= 0xfe00 && code <= 0xfe0f) || code == 0xfeff || code == 0xffa0 || (code >= 0xfff0 && code <= 0xfffb) ||
-	       code >= 0xe0000;
+	       (code >= 0xfe00 && code <= 0xfe0f) || code == 0xfeff || code == 0xffa0 ||
+	       (code >= 0xfff0 && code <= 0xfffb) || code >= 0xe0000;
 }
 
 const char *user_mail_clean(struct arena *arena, const char *text, size_t max)

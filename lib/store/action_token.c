@@ -12,8 +12,8 @@ enum { RANDOM_BYTES = 10, DIGITS = 16 }; /* 80 bits */
 static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz"; /* Crockford's, small: local parts are made so */
 
 static const char *const names[ACTION_VERBS] = {
-    [ACTION_RELEASE] = "release", [ACTION_ALLOW] = "allow",   [ACTION_TRUST] = "trust",   [ACTION_BLOCK] = "block",
-    [ACTION_OFF] = "off",         [ACTION_DAILY] = "daily",   [ACTION_WEEKLY] = "weekly", [ACTION_LANGUAGE] = "lang",
+    [ACTION_RELEASE] = "release", [ACTION_ALLOW] = "allow", [ACTION_TRUST] = "trust",   [ACTION_BLOCK] = "block",
+    [ACTION_OFF] = "off",         [ACTION_DAILY] = "daily", [ACTION_WEEKLY] = "weekly", [ACTION_LANGUAGE] = "lang",
 };
 
 const char *action_verb_name(enum action_verb verb)

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 
 #define COUNT(values) (sizeof(values) / sizeof *(values))
-#define USER_COLUMNS "u.owner, u.frequency, u.language, u.covered, u.sent, u.wanted, u.due, u.trying, u.attempts, u.nonce, u.passed"
+#define USER_COLUMNS                                                                                                   \
+	"u.owner, u.frequency, u.language, u.covered, u.sent, u.wanted, u.due, u.trying, u.attempts, u.nonce, u.passed"
 /* Of history_recipient r. */
 #define TOLD "r.action IN ('quarantine', 'reject', 'tag')"
 
@@ -83,7 +84,8 @@ enum store_result digests_user(struct store *store, struct arena *arena, const c
 }
 
 #define INSERT_USER                                                                                                    \
-	"INSERT INTO digest_user (owner, frequency, language, covered, sent, wanted, due, trying, attempts, nonce, passed)"
+	"INSERT INTO digest_user (owner, frequency, language, covered, sent, wanted, due, trying, attempts, nonce, "       \
+	"passed)"
 
 enum store_result digests_set(struct store *store, const char *owner, const char *frequency, const char *language)
 {
@@ -97,8 +99,8 @@ enum store_result digests_set(struct store *store, const char *owner, const char
 
 enum store_result digests_each(struct store *store, digest_user_visit *visit, void *context)
 {
-	return list_users(store, "SELECT " USER_COLUMNS " FROM digest_user u ORDER BY u.owner COLLATE \"C\"", NULL, 0, visit,
-	                  context);
+	return list_users(store, "SELECT " USER_COLUMNS " FROM digest_user u ORDER BY u.owner COLLATE \"C\"", NULL, 0,
+	                  visit, context);
 }
 
 static bool on_status(void *context, const struct store_value *columns, size_t count)
@@ -112,8 +114,10 @@ static bool on_status(void *context, const struct store_value *columns, size_t c
 enum store_result digests_status(struct store *store, struct digest_status *status_r)
 {
 	static const char sql[] =
-	    "SELECT COALESCE(MAX(sent), 0) AS last, CAST(COALESCE(SUM(CASE WHEN wanted > 0 THEN 1 ELSE 0 END), 0) AS BIGINT)"
-	    " AS waiting, CAST(COALESCE(SUM(CASE WHEN wanted > 0 AND attempts > 0 THEN 1 ELSE 0 END), 0) AS BIGINT) AS failed,"
+	    "SELECT COALESCE(MAX(sent), 0) AS last, CAST(COALESCE(SUM(CASE WHEN wanted > 0 THEN 1 ELSE 0 END), 0) AS "
+	    "BIGINT)"
+	    " AS waiting, CAST(COALESCE(SUM(CASE WHEN wanted > 0 AND attempts > 0 THEN 1 ELSE 0 END), 0) AS BIGINT) AS "
+	    "failed,"
 	    " CAST(COALESCE(SUM(CASE WHEN sent > 0 THEN 1 ELSE 0 END), 0) AS BIGINT) AS users FROM digest_user";
 	*status_r = (struct digest_status){0};
 	return store_query(store, sql, NULL, 0, on_status, status_r);
@@ -173,7 +177,8 @@ enum store_result digests_scan(struct store *store, int64_t since, int64_t until
 	    "SELECT lower(r.address) AS address, r.domain, MAX(m.time) AS newest FROM history_recipient r"
 	    " JOIN history_message m ON m.id = r.message WHERE " TOLD " AND r.message >= $1 AND r.message < $2"
 	    " AND m.direction = 'inbound' AND r.domain <> '' GROUP BY lower(r.address), r.domain";
-	const struct store_value values[] = {store_integer(history_first_id(since)), store_integer(history_first_id(until))};
+	const struct store_value values[] = {store_integer(history_first_id(since)),
+	                                     store_integer(history_first_id(until))};
 	struct address_listing listing = {arena_create(4096), visit, context};
 	enum store_result result = store_query(store, sql, values, COUNT(values), on_address, &listing);
 	arena_destroy(listing.arena);
@@ -195,7 +200,8 @@ enum store_result digests_news(struct store *store, const char *after, int64_t l
 {
 	static const char sql[] =
 	    "SELECT a.owner, COALESCE(MAX(u.frequency), '') AS frequency, COALESCE(MAX(u.language), '') AS language,"
-	    " COALESCE(MAX(u.covered), 0) AS covered, COALESCE(MAX(u.sent), 0) AS sent, COALESCE(MAX(u.wanted), 0) AS wanted,"
+	    " COALESCE(MAX(u.covered), 0) AS covered, COALESCE(MAX(u.sent), 0) AS sent, COALESCE(MAX(u.wanted), 0) AS "
+	    "wanted,"
 	    " COALESCE(MAX(u.due), 0) AS due, 0 AS trying, 0 AS attempts, '' AS nonce, 0 AS passed"
 	    " FROM digest_address a LEFT JOIN digest_user u ON u.owner = a.owner"
 	    " WHERE a.owner COLLATE \"C\" > $1 AND a.newest >= COALESCE(u.covered, 0)"
@@ -206,10 +212,11 @@ enum store_result digests_news(struct store *store, const char *after, int64_t l
 
 enum store_result digests_want(struct store *store, const char *owner, int64_t until, int64_t now)
 {
-	static const char sql[] = INSERT_USER " VALUES ($1, '', '', 0, 0, $2, $3, 0, 0, '', 0)"
-	    " ON CONFLICT (owner) DO UPDATE SET wanted = EXCLUDED.wanted, attempts = 0,"
-	    " due = CASE WHEN digest_user.nonce = '' THEN EXCLUDED.due ELSE digest_user.due END"
-	    " WHERE digest_user.wanted < EXCLUDED.wanted AND digest_user.covered < EXCLUDED.wanted";
+	static const char sql[] =
+	    INSERT_USER " VALUES ($1, '', '', 0, 0, $2, $3, 0, 0, '', 0)"
+	                " ON CONFLICT (owner) DO UPDATE SET wanted = EXCLUDED.wanted, attempts = 0,"
+	                " due = CASE WHEN digest_user.nonce = '' THEN EXCLUDED.due ELSE digest_user.due END"
+	                " WHERE digest_user.wanted < EXCLUDED.wanted AND digest_user.covered < EXCLUDED.wanted";
 	const struct store_value values[] = {store_text(owner), store_integer(until), store_integer(now)};
 	return write_one(store, sql, values, COUNT(values), 0, NULL, NULL);
 }
@@ -300,7 +307,8 @@ enum store_result digests_entries(struct store *store, const char *owner, int64_
 	static const char sql[] =
 	    "SELECT m.id, r.position, m.time, m.author, m.mail_from, m.subject, m.support_id, r.address, r.domain, r.action"
 	    " FROM history_recipient r JOIN history_message m ON m.id = r.message WHERE lower(r.address) IN"
-	    " (SELECT CAST($1 AS TEXT) AS address UNION SELECT a.address FROM digest_address a WHERE a.owner = $1) AND r.message >= $2 AND r.message < $3 AND " TOLD
+	    " (SELECT CAST($1 AS TEXT) AS address UNION SELECT a.address FROM digest_address a WHERE a.owner = $1) AND "
+	    "r.message >= $2 AND r.message < $3 AND " TOLD
 	    " AND m.direction = 'inbound' ORDER BY m.id DESC, r.position LIMIT $4";
 	const struct store_value values[] = {store_text(owner), store_integer(history_first_id(since)),
 	                                     store_integer(history_first_id(until)), store_integer(limit)};
@@ -355,8 +363,9 @@ static bool on_copy(void *context, const struct store_value *columns, size_t cou
 enum store_result digests_copy(struct store *store, struct arena *arena, const char *support_id, const char *owner,
                                const char **id_r, unsigned *copy_r)
 {
-	static const char sql[] = "SELECT c.message, c.n FROM quarantine_message m JOIN quarantine_copy c ON c.message = m.id"
-	                          " WHERE m.support_id = $1 AND c.owner = $2 AND c.state = 'held'";
+	static const char sql[] =
+	    "SELECT c.message, c.n FROM quarantine_message m JOIN quarantine_copy c ON c.message = m.id"
+	    " WHERE m.support_id = $1 AND c.owner = $2 AND c.state = 'held'";
 	const struct store_value values[] = {store_text(support_id), store_text(owner)};
 	struct copy_reading reading = {arena, id_r, copy_r};
 	*id_r = "";
@@ -372,16 +381,17 @@ static enum store_result add_links(struct store *store, const struct digest_link
 {
 	static const char sql[] = "INSERT INTO digest_link (nonce, owner, message, copy, author, language, expires, uses)"
 	                          " VALUES ($1, $2, $3, $4, $5, $6, $7, 0)";
-	struct store_value (*values)[LINK_VALUES] = calloc(count, sizeof *values);
+	struct store_value(*values)[LINK_VALUES] = calloc(count, sizeof *values);
 	struct store_statement *statements = calloc(count, sizeof *statements);
 	if (values == NULL || statements == NULL) {
 		abort();
 	}
 	for (size_t i = 0; i < count; i++) {
 		const struct digest_link *link = &links[i];
-		const struct store_value row[LINK_VALUES] = {
-		    store_text(link->nonce),  store_text(link->owner),    store_text(link->message), store_integer(link->copy),
-		    store_text(link->author), store_text(link->language), store_integer(link->expires)};
+		const struct store_value row[LINK_VALUES] = {store_text(link->nonce),     store_text(link->owner),
+		                                             store_text(link->message),   store_integer(link->copy),
+		                                             store_text(link->author),    store_text(link->language),
+		                                             store_integer(link->expires)};
 		memcpy(values[i], row, sizeof row);
 		statements[i] = (struct store_statement){sql, values[i], LINK_VALUES};
 	}
@@ -428,7 +438,8 @@ enum store_result digests_link(struct store *store, struct arena *arena, const c
 	*link_r = (struct digest_link){.owner = "", .message = "", .author = "", .language = ""};
 	snprintf(link_r->nonce, sizeof link_r->nonce, "%s", nonce);
 	*found_r = false;
-	return store_query(store, "SELECT owner, message, copy, author, language, expires FROM digest_link WHERE nonce = $1",
+	return store_query(store,
+	                   "SELECT owner, message, copy, author, language, expires FROM digest_link WHERE nonce = $1",
 	                   &value, 1, on_link, &reading);
 }
 
@@ -446,9 +457,9 @@ enum store_result digests_add_request(struct store *store, const struct action_t
 	if (!action_nonce_make(id)) {
 		return STORE_UNAVAILABLE;
 	}
-	const struct store_value values[] = {store_text(id),         store_text(token->nonce),
-	                                     store_text(action_verb_name(token->verb)), store_text(message_id),
-	                                     store_integer(now),     store_integer(DIGESTS_USES_MAX)};
+	const struct store_value values[] = {
+	    store_text(id),         store_text(token->nonce), store_text(action_verb_name(token->verb)),
+	    store_text(message_id), store_integer(now),       store_integer(DIGESTS_USES_MAX)};
 	const struct store_statement statements[] = {{insert, values, COUNT(values)}, {count, &values[1], 1}};
 	return store_write(store, statements, COUNT(statements), STORE_DURABLE, NULL, NULL);
 }
@@ -482,10 +493,9 @@ static bool on_request(void *context, const struct store_value *columns, size_t 
 enum store_result digests_take_request(struct store *store, struct arena *arena, int64_t now, int64_t lease,
                                        struct digest_request *request_r, bool *found_r)
 {
-	static const char sql[] =
-	    "UPDATE digest_request SET due = $2, attempts = attempts + 1 WHERE due <= $1 AND id IN"
-	    " (SELECT q.id FROM digest_request q WHERE q.due <= $1 ORDER BY q.due, q.id LIMIT 1)"
-	    " RETURNING id, nonce, verb, message_id, attempts";
+	static const char sql[] = "UPDATE digest_request SET due = $2, attempts = attempts + 1 WHERE due <= $1 AND id IN"
+	                          " (SELECT q.id FROM digest_request q WHERE q.due <= $1 ORDER BY q.due, q.id LIMIT 1)"
+	                          " RETURNING id, nonce, verb, message_id, attempts";
 	const struct store_value values[] = {store_integer(now), store_integer(now + lease)};
 	struct request_reading reading = {arena, request_r, false};
 	enum store_result result = write_one(store, sql, values, COUNT(values), STORE_DURABLE, on_request, &reading);

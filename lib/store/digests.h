@@ -1,13 +1,13 @@
-/* digests: what the store knows of reports to users (report/digest.h): their own settings, what was reported to whom and
- * when, what is to be sent, the rows behind the links in a mail, and what users asked for by reply. All SQL of it stands
- * here, that which reads the history for it too.
+/* digests: what the store knows of reports to users (report/digest.h): their own settings, what was reported to whom
+ * and when, what is to be sent, the rows behind the links in a mail, and what users asked for by reply. All SQL of it
+ * stands here, that which reads the history for it too.
  *
  * A user is an owner: local@domain in small letters, the domain canonical, without a detail: bob@example.org also for
  * bob+lists@example.org.
  *
  * Sent once: whoever takes a user who is due (digests_take()) has him for a lease, under a nonce that stays the same
- * until the end of that report. The gate itself notes that a mail with the nonce has passed (digests_passed()), durably,
- * before the MTA is answered: so who comes after a crash knows whether it was sent. */
+ * until the end of that report. The gate itself notes that a mail with the nonce has passed (digests_passed()),
+ * durably, before the MTA is answered: so who comes after a crash knows whether it was sent. */
 #ifndef MAILREEVE_STORE_DIGESTS_H
 #define MAILREEVE_STORE_DIGESTS_H
 

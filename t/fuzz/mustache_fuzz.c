@@ -37,8 +37,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct slice template = {(const char *)data, size};
 	template.len = slice_find(template, '\0', 0);
 	struct slice rest = {template.data + template.len, size - template.len};
-	const char *text = user_mail_clean(arena, slice_dup(arena, (struct slice){rest.data + (rest.len > 0), rest.len - (rest.len > 0)}), 300);
-	json_t *values = json_pack("{s:s, s:[{s:s}, {s:s}], s:i, s:b}", "a", text, "l", "v", text, "a", "x", "n", 3, "t", 1);
+	const char *text = user_mail_clean(
+	    arena, slice_dup(arena, (struct slice){rest.data + (rest.len > 0), rest.len - (rest.len > 0)}), 300);
+	json_t *values =
+	    json_pack("{s:s, s:[{s:s}, {s:s}], s:i, s:b}", "a", text, "l", "v", text, "a", "x", "n", 3, "t", 1);
 	check_clean(text);
 	require(values != NULL);
 	for (int kind = MUSTACHE_TEXT; kind <= MUSTACHE_HTML; kind++) {

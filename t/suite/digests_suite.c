@@ -18,8 +18,9 @@ static struct arena *arena;
 static void record(int64_t time, const char *direction, const char *address, const char *action)
 {
 	struct history_recipient recipient = {.address = address, .domain = "a.example", .action = action};
-	struct history_finding findings[] = {{.code = "spf.fail", .action = action, .effective = action, .recipient = 0},
-	                                     {.code = "spf.none", .action = "ignore", .effective = "ignore", .recipient = -1}};
+	struct history_finding findings[] = {
+	    {.code = "spf.fail", .action = action, .effective = action, .recipient = 0},
+	    {.code = "spf.none", .action = "ignore", .effective = "ignore", .recipient = -1}};
 	const struct history_message message = {.id = history_new_id(time),
 	                                        .time = time,
 	                                        .direction = direction,
@@ -43,7 +44,8 @@ static bool on_address(void *context, const char *address, const char *domain, i
 
 static bool on_entry(void *context, const struct digest_entry *entry)
 {
-	strbuf_printf(context, "%s %s %s %lld;", entry->address, entry->action, entry->author, (long long)(entry->time - NOW));
+	strbuf_printf(context, "%s %s %s %lld;", entry->address, entry->action, entry->author,
+	              (long long)(entry->time - NOW));
 	return true;
 }
 
@@ -73,7 +75,8 @@ static void test_history(void)
 	ok(store_flush(store, 30 * CLOCK_NS_PER_S), "recorded");
 	strbuf_init(&text, arena);
 	is_int(digests_scan(store, NOW, NOW + 10, on_address, &text), STORE_OK, "scanned");
-	ok(strstr(text.data, "bob+x@a.example a.example 0;") != NULL && strstr(text.data, "bob@a.example a.example 5;") != NULL &&
+	ok(strstr(text.data, "bob+x@a.example a.example 0;") != NULL &&
+	       strstr(text.data, "bob@a.example a.example 5;") != NULL &&
 	       strstr(text.data, "eve@a.example a.example 8;") != NULL && strlen(text.data) == 80,
 	   "inbound mail of that time that was stopped or marked: %s", text.data);
 	is_int(digests_found(store, "bob+x@a.example", "bob@a.example", NOW), STORE_OK, "found");
@@ -139,7 +142,8 @@ static void test_sending(void)
 	ok(strstr(news(), "one@a.example;") != NULL, "there is something to tell");
 	digests_want(store, "one@a.example", NOW + 100, NOW);
 	is_int(digests_take(store, arena, "one@a.example", NOW, LEASE, &user, &found), STORE_OK, "taken");
-	ok(found && user.trying == NOW + 100 && user.attempts == 1 && user.nonce[0] != '\0' && !user.passed, "with a nonce");
+	ok(found && user.trying == NOW + 100 && user.attempts == 1 && user.nonce[0] != '\0' && !user.passed,
+	   "with a nonce");
 	digests_take(store, arena, "one@a.example", NOW + 1, LEASE, &again, &found);
 	ok(!found, "nobody else has it meanwhile");
 	digests_want(store, "one@a.example", NOW + 200, NOW + 2);
@@ -213,8 +217,14 @@ static void test_many(void)
 
 static void test_links(void)
 {
-	struct digest_link links[] = {{.owner = "bob@a.example", .message = "0123456789ABCDEF", .copy = 3, .author = "x@b.example", .language = "", .expires = NOW + 9},
-	                              {.owner = "eve@a.example", .message = "", .author = "", .language = "de", .expires = NOW - 9}};
+	struct digest_link links[] = {
+	    {.owner = "bob@a.example",
+	     .message = "0123456789ABCDEF",
+	     .copy = 3,
+	     .author = "x@b.example",
+	     .language = "",
+	     .expires = NOW + 9},
+	    {.owner = "eve@a.example", .message = "", .author = "", .language = "de", .expires = NOW - 9}};
 	struct digest_link link;
 	struct digest_request request;
 	bool found;
@@ -223,8 +233,9 @@ static void test_links(void)
 	action_nonce_make(links[1].nonce);
 	is_int(digests_add_links(store, links, 2), STORE_OK, "links");
 	is_int(digests_link(store, arena, links[0].nonce, &link, &found), STORE_OK, "one");
-	ok(found && strcmp(link.owner, "bob@a.example") == 0 && link.copy == 3 && strcmp(link.message, "0123456789ABCDEF") == 0 &&
-	       strcmp(link.author, "x@b.example") == 0 && link.expires == NOW + 9,
+	ok(found && strcmp(link.owner, "bob@a.example") == 0 && link.copy == 3 &&
+	       strcmp(link.message, "0123456789ABCDEF") == 0 && strcmp(link.author, "x@b.example") == 0 &&
+	       link.expires == NOW + 9,
 	   "as it was written");
 	digests_link(store, arena, "0000000000000000", &link, &found);
 	ok(!found, "one that is not there");

@@ -10,8 +10,9 @@ static struct arena *arena;
 /* ---- mustache ---- */
 
 #define VALUES                                                                                                         \
-	"{\"a\": \"x&<>\\\"'y\", \"n\": 5, \"zero\": 0, \"no\": false, \"yes\": true, \"empty\": \"\", \"none\": [],"       \
-	" \"list\": [{\"v\": \"1\"}, {\"v\": \"2\", \"a\": \"inner\"}], \"words\": [\"p\", \"q\"], \"o\": {\"v\": \"in\"}}"
+	"{\"a\": \"x&<>\\\"'y\", \"n\": 5, \"zero\": 0, \"no\": false, \"yes\": true, \"empty\": \"\", \"none\": [],"      \
+	" \"list\": [{\"v\": \"1\"}, {\"v\": \"2\", \"a\": \"inner\"}], \"words\": [\"p\", \"q\"], \"o\": {\"v\": "        \
+	"\"in\"}}"
 
 static const struct {
 	const char *template, *expected; /* "!": refused */
@@ -29,9 +30,11 @@ static const struct {
     {"{{#o}}{{v}}{{/o}}", "in", MUSTACHE_TEXT, "an object"},
     {"{{#yes}}y{{/yes}}{{#no}}n{{/no}}{{#zero}}0{{/zero}}{{#empty}}e{{/empty}}{{#none}}l{{/none}}{{#n}}5{{/n}}", "y5",
      MUSTACHE_TEXT, "what is true"},
-    {"{{^yes}}y{{/yes}}{{^no}}n{{/no}}{{^none}}l{{/none}}{{^missing}}m{{/missing}}", "nlm", MUSTACHE_TEXT, "what is not"},
+    {"{{^yes}}y{{/yes}}{{^no}}n{{/no}}{{^none}}l{{/none}}{{^missing}}m{{/missing}}", "nlm", MUSTACHE_TEXT,
+     "what is not"},
     {"{{#yes}}a{{#no}}b{{/no}}{{#yes}}c{{/yes}}{{/yes}}", "ac", MUSTACHE_TEXT, "sections in each other"},
-    {"a\n{{#list}}\n  {{v}}\n{{/list}}\nb\n", "a\n  1\n  2\nb\n", MUSTACHE_TEXT, "tags alone on their lines take these"},
+    {"a\n{{#list}}\n  {{v}}\n{{/list}}\nb\n", "a\n  1\n  2\nb\n", MUSTACHE_TEXT,
+     "tags alone on their lines take these"},
     {"a {{! no\nthing }}b\n  {{! x }}\nc", "a b\nc", MUSTACHE_TEXT, "comments"},
     {"{{a", "!", MUSTACHE_TEXT, "no end of a tag"},
     {"{{{a}}", "!", MUSTACHE_TEXT, "half an end"},
@@ -80,12 +83,24 @@ static void test_mustache(void)
 static const struct {
 	const char *text, *expected, *what;
 } texts[] = {
-    {"Gr\xc3\xbc\xc3\x9f" "e", "Gr\xc3\xbc\xc3\x9f" "e", "letters"},
-    {"a\xe2\x80\xae" "b", "a?b", "a turn of the direction"},
-    {"a\xe2\x81\xa6" "b\xe2\x81\xa9", "a?b?", "an isolate"},
+    {"Gr\xc3\xbc\xc3\x9f"
+     "e",
+     "Gr\xc3\xbc\xc3\x9f"
+     "e",
+     "letters"},
+    {"a\xe2\x80\xae"
+     "b",
+     "a?b", "a turn of the direction"},
+    {"a\xe2\x81\xa6"
+     "b\xe2\x81\xa9",
+     "a?b?", "an isolate"},
     {"a\r\nb\tc\x01\x7f", "a??b?c??", "control characters"},
-    {"a\xe2\x80\x8b" "b\xef\xbb\xbf", "a?b?", "characters that are not seen"},
-    {"a\xff\xc3" "b", "a??b", "no UTF-8"},
+    {"a\xe2\x80\x8b"
+     "b\xef\xbb\xbf",
+     "a?b?", "characters that are not seen"},
+    {"a\xff\xc3"
+     "b",
+     "a??b", "no UTF-8"},
     {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80", "a face"},
     {"see http://x.example/ www.y.example", "see http:/x.example/ www y.example", "no links"},
     {"http:////x", "http:/x", "nor with more slashes"},
@@ -110,18 +125,19 @@ static bool has(struct slice message, const char *part)
 
 static void test_mail(void)
 {
-	const struct user_mail mail = {.from_name = "G\xc3\xbc, \"x\"",
-	                               .from = "r@a.example",
-	                               .to = "b@a.example",
-	                               .subject = "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"
-	                                          "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4",
-	                               .id = "i@a.example",
-	                               .in_reply_to = "",
-	                               .fields = "X-A: b\r\n",
-	                               .now = 1764590000,
-	                               .text = SLICE_LITERAL(".dot\nend \nx=y \xc3\xbc\n01234567890123456789012345678901234567890123"
-	                                                     "45678901234567890123456789012345678901234567890\n"),
-	                               .html = SLICE_LITERAL("<p>")};
+	const struct user_mail mail = {
+	    .from_name = "G\xc3\xbc, \"x\"",
+	    .from = "r@a.example",
+	    .to = "b@a.example",
+	    .subject = "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"
+	               "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4",
+	    .id = "i@a.example",
+	    .in_reply_to = "",
+	    .fields = "X-A: b\r\n",
+	    .now = 1764590000,
+	    .text = SLICE_LITERAL(".dot\nend \nx=y \xc3\xbc\n01234567890123456789012345678901234567890123"
+	                          "45678901234567890123456789012345678901234567890\n"),
+	    .html = SLICE_LITERAL("<p>")};
 	struct slice message = user_mail_compose(arena, &mail);
 	size_t longest = 0;
 	for (size_t at = 0; at < message.len;) {
@@ -133,7 +149,8 @@ static void test_mail(void)
 	ok(has(message, "From: =?UTF-8?B?R8O8LCAieCI=?=\r\n\t<r@a.example>\r\n"), "the name is encoded");
 	ok(has(message, "?=\r\n\t=?UTF-8?B?"), "a long subject is several words");
 	ok(has(message, "Date: Mon, 1 Dec 2025 11:53:20 +0000\r\n"), "the date");
-	ok(has(message, "Auto-Submitted: auto-generated\r\n") && has(message, "X-Auto-Response-Suppress: All\r\n"), "by no human");
+	ok(has(message, "Auto-Submitted: auto-generated\r\n") && has(message, "X-Auto-Response-Suppress: All\r\n"),
+	   "by no human");
 	ok(has(message, "\r\n\r\n=2Edot\r\nend=20\r\nx=3Dy =C3=BC\r\n"), "quoted-printable");
 	ok(has(message, "=\r\n"), "with soft line ends");
 	ok(has(message, "\r\nX-A: b\r\nMIME-Version: 1.0\r\nContent-Type: multipart/alternative;"), "further fields");
@@ -183,8 +200,9 @@ static void test_tokens(void)
 	ok(action_nonce_make(nonce) && strlen(nonce) == ACTION_NONCE_SIZE - 1, "a nonce");
 	for (size_t i = 0; i < ACTION_VERBS; i++) {
 		const char *text = action_token_print(arena, key, (enum action_verb)i, nonce);
-		ok(strlen(text) <= ACTION_TOKEN_MAX && parse(text, &token) && token.verb == i && strcmp(token.nonce, nonce) == 0 &&
-		       action_token_verify(&token, key) && !action_token_verify(&token, other),
+		ok(strlen(text) <= ACTION_TOKEN_MAX && parse(text, &token) && token.verb == i &&
+		       strcmp(token.nonce, nonce) == 0 && action_token_verify(&token, key) &&
+		       !action_token_verify(&token, other),
 		   "%s is good under its key alone", text);
 		token.verb = (enum action_verb)((i + 1) % ACTION_VERBS);
 		ok(!action_token_verify(&token, key), "and is no other verb");
@@ -195,9 +213,12 @@ static void test_tokens(void)
 
 static void test_owners(void)
 {
-	static const char *const cases[][2] = {{"Bob+Lists@Example.ORG", "bob@example.org"}, {"bob@example.org", "bob@example.org"},
-	                                       {"+x@example.org", "+x@example.org"},         {"\"a+b\"@example.org", "\"a+b\"@example.org"},
-	                                       {"bob", NULL},                                {"", NULL}};
+	static const char *const cases[][2] = {{"Bob+Lists@Example.ORG", "bob@example.org"},
+	                                       {"bob@example.org", "bob@example.org"},
+	                                       {"+x@example.org", "+x@example.org"},
+	                                       {"\"a+b\"@example.org", "\"a+b\"@example.org"},
+	                                       {"bob", NULL},
+	                                       {"", NULL}};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		const char *owner = digest_owner(arena, cases[i][0], "+");
 		ok((owner == NULL) == (cases[i][1] == NULL) && (owner == NULL || strcmp(owner, cases[i][1]) == 0),
