@@ -14,6 +14,7 @@ struct command {
 int cmd_bayes(int argc, char **argv);
 int cmd_audit(int argc, char **argv);
 int cmd_config(int argc, char **argv);
+int cmd_digest(int argc, char **argv);
 int cmd_dnsbl(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_find(int argc, char **argv);

@@ -261,6 +261,11 @@ static const char *quarantine_text(struct session *session)
 	return session->release == NULL ? "not released from it" : "released from it";
 }
 
+static const char *digest_text(struct session *session)
+{
+	return session->digest == NULL ? "neither a report nor a reply to one" : "a report, or a reply to one";
+}
+
 static const char *rate_text(struct session *session)
 {
 	(void)session;
@@ -318,6 +323,7 @@ static const struct stage_summary {
 	{&stage_attachment, false, attachment_text},
 	{&stage_virus, false, virus_text},
 	{&stage_bayes, false, explain_bayes_text},
+	{&stage_digest, true, digest_text},
 	{&stage_greylist, false, greylist_text},
 	{&stage_authres, true, authres_text},
 	{&stage_sign, false, sign_text},

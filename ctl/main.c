@@ -12,6 +12,7 @@
 static const struct command commands[] = {
     {"audit", cmd_audit, "check how a domain is set up for mail, and say what to publish next"},
     {"config", cmd_config, "check, show or print a sample of the configuration"},
+    {"digest", cmd_digest, "reports to users: who gets them, what they say, send one now"},
     {"dnsbl", cmd_dnsbl, "test the lists in the DNS that are asked, or print the ready ones"},
     {"explain", cmd_explain, "say what the daemon would do with a message, and why"},
     {"find", cmd_find, "find messages in the history"},

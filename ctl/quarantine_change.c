@@ -2,14 +2,13 @@
 #include "ctl/command.h"
 #include "ctl/quarantine.h"
 #include "lib/base/clock.h"
-#include "lib/report/submit.h"
+#include "lib/report/release.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { ADDRESS_MAX = 320, REPLY_MAX = 300 };
+enum { ADDRESS_MAX = 320 };
 
 /* "ID/N <recipient>" */
 static const char *name_of(struct quarantine_command *command, const struct quarantine_found *found)
@@ -20,108 +19,37 @@ static const char *name_of(struct quarantine_command *command, const struct quar
 
 /* ---- release ---- */
 
-static bool make_nonce(struct release_token *token)
+/* What an outcome comes to, in words. */
+static bool tell(struct quarantine_command *command, const char *name, enum release_outcome outcome, const char *reply,
+                 bool shown)
 {
-	unsigned char random[(RELEASE_NONCE_SIZE - 1) / 2];
-	if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) {
-		return false;
-	}
-	for (size_t i = 0; i < sizeof random; i++) {
-		snprintf(token->nonce + 2 * i, 3, "%02x", random[i]);
-	}
-	return true;
-}
-
-static bool make_token(struct quarantine_command *command, const struct quarantine_found *found, struct slice content,
-                       struct release_token *token_r)
-{
-	unsigned char key[RELEASE_KEY_SIZE];
-	unsigned char digest[RELEASE_DIGEST_SIZE];
-	*token_r = (struct release_token){.copy = found->copy.n,
-	                                  .expires = command->now + command->settings->release_time / CLOCK_NS_PER_S,
-	                                  .forced = command->force};
-	snprintf(token_r->message, sizeof token_r->message, "%s", found->message.id);
-	if (!make_nonce(token_r) || quarantine_key(command->store, key) != QUARANTINE_OK) {
-		return false;
-	}
-	release_token_digest(content, digest);
-	release_token_sign(token_r, key, found->copy.recipient, digest);
-	return true;
-}
-
-static enum submit_result hand_over(struct quarantine_command *command, const struct submit_relay *relay,
-                                    const struct quarantine_found *found, const struct release_token *token,
-                                    struct slice content, const char **reply_r)
-{
-	struct arena *arena = command->arena;
-	const char *field = arena_printf(arena, RELEASE_TOKEN_FIELD ": %s\r\n", release_token_print(arena, token));
-	const struct submit_mail mail = {
-	    .helo = command->helo,
-	    .from = slice_dup(arena, found->message.mail_from),
-	    .to = slice_dup(arena, found->copy.recipient),
-	    .head = slice_from(field),
-	    .message = content,
-	    .smtputf8 = found->message.smtputf8,
-	    .envid = RELEASE_ENVID,
-	};
-	return submit_send(relay, &mail, clock_now() + command->settings->release_time, arena, reply_r);
-}
-
-/* What the MTA's answer comes to. */
-static bool settle(struct quarantine_command *command, const struct submit_relay *relay,
-                   const struct quarantine_found *found, const struct release_token *token, enum submit_result sent,
-                   const char *reply)
-{
-	const char *name = name_of(command, found);
-	bool used = true;
-	if (sent == SUBMIT_UNKNOWN) {
+	switch (outcome) {
+	case RELEASE_DONE:
+		printf("%s: released: %s\n", name, reply);
+		if (!shown) {
+			quarantine_refuse("warning: %s has not shown the message to the daemon, so that its token went out with it; "
+			                  "see quarantine.relay",
+			                  command->settings->relay);
+		}
+		return true;
+	case RELEASE_REFUSED:
+	case RELEASE_FAILED:
+		return quarantine_refuse("%s: not released, it is held as before: %s", name, reply);
+	case RELEASE_OPEN:
 		return quarantine_refuse(
 		    "%s: it is not known whether the relay has it: %s. It will be once the token has expired, "
 		    "in %llu seconds: held or released",
 		    name, reply, (unsigned long long)(command->settings->release_time / CLOCK_NS_PER_S));
+	case RELEASE_NOT_HELD:
+		return quarantine_refuse("%s: %s", name, quarantine_result_text(QUARANTINE_NONE));
+	case RELEASE_GONE:
+		return quarantine_refuse("%s: the message is gone, or damaged", name);
+	case RELEASE_DOWN:
+		return quarantine_refuse("%s: %s", name, quarantine_result_text(QUARANTINE_DOWN));
+	case RELEASE_NO_RELAY:
+		return quarantine_refuse("quarantine.relay: \"%s\" is not allowed; expected %s", command->settings->relay, reply);
 	}
-	enum quarantine_result result = quarantine_settle(command->store, token, sent == SUBMIT_OK,
-	                                                  sent == SUBMIT_OK ? "" : reply, command->now, &used);
-	if (sent != SUBMIT_OK) {
-		return quarantine_refuse("%s: not released, it is held as before: %s", name, reply);
-	}
-	printf("%s: released: %s\n", name, reply);
-	/* sendmail(1) of Postfix takes mail in before it is shown to the daemon. */
-	if (result == QUARANTINE_OK && !used && relay->kind == SUBMIT_SMTP) {
-		quarantine_refuse(
-		    "warning: %s has not shown the message to the daemon, so that its token went out with it; see "
-		    "quarantine.relay",
-		    command->settings->relay);
-	}
-	return true;
-}
-
-static bool release_copy(struct quarantine_command *command, const struct submit_relay *relay,
-                         const struct quarantine_found *found)
-{
-	struct slice content;
-	struct release_token token;
-	const char *reply;
-	enum quarantine_result result = quarantine_content(command->store, found->message.id, &content);
-	if (result != QUARANTINE_OK) {
-		return quarantine_refuse("%s: %s", name_of(command, found),
-		                         result == QUARANTINE_NONE ? "the message is gone, or damaged"
-		                                                   : quarantine_result_text(result));
-	}
-	bool good = make_token(command, found, content, &token) ||
-	            quarantine_refuse("%s: no token could be made: %s", name_of(command, found),
-	                              quarantine_result_text(QUARANTINE_DOWN));
-	if (good) {
-		result = quarantine_claim(command->store, &token, command->by, command->now);
-		good = result == QUARANTINE_OK ||
-		       quarantine_refuse("%s: %s", name_of(command, found), quarantine_result_text(result));
-	}
-	if (good) {
-		enum submit_result sent = hand_over(command, relay, found, &token, content, &reply);
-		good = settle(command, relay, found, &token, sent, reply);
-	}
-	free((char *)(uintptr_t)content.data);
-	return good;
+	return false;
 }
 
 /* Copies that are not held are passed over, unless one of them was named alone. */
@@ -153,14 +81,19 @@ static bool for_each_held(struct quarantine_command *command,
 
 static bool release_one(struct quarantine_command *command, const struct quarantine_found *found)
 {
+	const char *reply;
+	bool shown;
 	command->now = (uint64_t)time(NULL); /* the ones before may have taken long */
-	struct submit_relay relay;
-	const char *expected;
-	if (!submit_relay_parse(command->arena, command->settings->relay, &relay, &expected)) {
-		return quarantine_refuse("quarantine.relay: \"%s\" is not allowed; expected %s", command->settings->relay,
-		                         expected);
-	}
-	return release_copy(command, &relay, found);
+	const struct release release = {.store = command->store,
+	                                .relay = command->settings->relay,
+	                                .helo = command->helo,
+	                                .seconds = command->settings->release_time / CLOCK_NS_PER_S,
+	                                .by = command->by,
+	                                .forced = command->force,
+	                                .now = command->now};
+	enum release_outcome outcome =
+	    release_copy(&release, command->arena, found->message.id, found->copy.n, &reply, &shown);
+	return tell(command, name_of(command, found), outcome, reply, shown);
 }
 
 bool quarantine_do_release(struct quarantine_command *command)

@@ -33,7 +33,7 @@ struct engine {
 	struct bayes_cache *bayes;
 	struct dnsbl_health *dnsbl_health; /* NULL: explain */
 	struct geo *geo;
-	pthread_mutex_t lock; /* guards config: held for a pointer and a count only */
+	pthread_mutex_t lock; /* guards config, and housekeeping where others wake it: held for a pointer and a count only */
 	struct config *config;
 };
 
@@ -406,11 +406,24 @@ bool engine_records(const struct engine *engine)
 
 void engine_stop_store(struct engine *engine)
 {
-	housekeeping_stop(engine->housekeeping);
+	pthread_mutex_lock(&engine->lock);
+	struct housekeeping *housekeeping = engine->housekeeping;
 	engine->housekeeping = NULL;
+	pthread_mutex_unlock(&engine->lock);
+	housekeeping_stop(housekeeping);
 	if (engine->store != NULL) {
 		store_stop(engine->store);
 	}
+}
+
+void engine_wake(struct engine *engine)
+{
+	pthread_mutex_lock(&engine->lock);
+	struct housekeeping *housekeeping = engine->housekeeping;
+	if (housekeeping != NULL) {
+		housekeeping_wake(housekeeping);
+	}
+	pthread_mutex_unlock(&engine->lock);
 }
 
 struct lists *engine_lists(struct engine *engine)

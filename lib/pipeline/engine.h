@@ -38,6 +38,9 @@ struct config *engine_config(struct engine *engine); /* a reference of the curre
  * spilled now. */
 void engine_stop_store(struct engine *engine);
 
+/* Housekeeping looks at once whether there is something to do. */
+void engine_wake(struct engine *engine);
+
 /* Our own name where no MTA tells one: authserv_id, else the host's. */
 const char *engine_name(const struct config *config, struct arena *arena);
 

@@ -5,6 +5,7 @@
 #include "lib/pipeline/rate_whose.h"
 #include "lib/pipeline/record.h"
 #include "lib/pipeline/stage_bayes.h"
+#include "lib/pipeline/stage_digest.h"
 #include "lib/pipeline/stage_greylist.h"
 #include "lib/pipeline/stage_list.h"
 #include "lib/pipeline/stage_quarantine.h"
@@ -27,9 +28,10 @@ enum { TICK = 15 /* seconds: so often is looked whose turn it is */ };
 struct housekeeping {
 	struct engine *engine;
 	pthread_t thread;
-	pthread_mutex_t lock; /* guards stopping */
+	pthread_mutex_t lock; /* guards stopping and woken */
 	pthread_cond_t changed;
 	bool stopping;
+	bool woken; /* somebody has something to do for it */
 };
 
 /* Rows older than history.keep, 0: all; and the ledger's. */
@@ -122,6 +124,33 @@ static enum store_result expire_bayes(struct engine *engine, const struct config
 	return result;
 }
 
+/* The next report to a user that is due, or a piece of the search for those. Its MTA has a minute at most. */
+static enum store_result send_digest(struct engine *engine, const struct config *config, int64_t now, bool *more_r)
+{
+	struct arena *arena = arena_create(1024);
+	struct digest_reporter reporter;
+	enum store_result result = stage_digest_reporter(config, engine_store(engine), now, arena, &reporter)
+	                               ? digest_step(&reporter, more_r)
+	                               : STORE_OK;
+	arena_destroy(arena);
+	return result;
+}
+
+/* What a user asked for by reply. */
+static enum store_result carry_out_reply(struct engine *engine, const struct config *config, int64_t now, bool *more_r)
+{
+	struct arena *arena = arena_create(1024);
+	struct digest_reporter reporter;
+	struct digest_action action;
+	enum store_result result = STORE_OK;
+	if (stage_digest_reporter(config, engine_store(engine), now, arena, &reporter)) {
+		stage_digest_action(config, &reporter, &action);
+		result = digest_action_step(&action, more_r);
+	}
+	arena_destroy(arena);
+	return result;
+}
+
 /* One bounded step, of one daemon of the fleet, every `interval` seconds. *more_r: another one is wanted soon. */
 static const struct {
 	const char *name;
@@ -136,6 +165,8 @@ static const struct {
 	{"rates", 60, expire_rates},
 	{"bayes", 600, forget_bayes},
 	{"bayes tokens", 86400, expire_bayes},
+	{"digest", TICK, send_digest},
+	{"digest replies", 0, carry_out_reply}, /* whose request it is the store knows, and a user waits */
 };
 
 /* False: the thread is to stop. */
@@ -144,10 +175,11 @@ static bool housekeeping_wait(struct housekeeping *housekeeping, uint64_t ns)
 	struct timespec until = clock_timespec(clock_now() + ns);
 	int error = 0;
 	pthread_mutex_lock(&housekeeping->lock);
-	while (!housekeeping->stopping && error == 0) {
+	while (!housekeeping->stopping && !housekeeping->woken && error == 0) {
 		error = pthread_cond_clockwait(&housekeeping->changed, &housekeeping->lock, CLOCK_MONOTONIC, &until);
 	}
 	bool stopping = housekeeping->stopping;
+	housekeeping->woken = false;
 	pthread_mutex_unlock(&housekeeping->lock);
 	return !stopping;
 }
@@ -199,6 +231,14 @@ struct housekeeping *housekeeping_start(struct engine *engine)
 		return NULL;
 	}
 	return housekeeping;
+}
+
+void housekeeping_wake(struct housekeeping *housekeeping)
+{
+	pthread_mutex_lock(&housekeeping->lock);
+	housekeeping->woken = true;
+	pthread_cond_broadcast(&housekeeping->changed);
+	pthread_mutex_unlock(&housekeeping->lock);
 }
 
 void housekeeping_stop(struct housekeeping *housekeeping)

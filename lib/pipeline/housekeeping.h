@@ -10,6 +10,8 @@ struct housekeeping;
 /* Starts the thread. It asks the engine for its configuration and its store, which must be there until it has stopped.
  * NULL: no thread could be started. */
 struct housekeeping *housekeeping_start(struct engine *engine);
+/* It looks at once whether there is something to do. Safe from any thread. */
+void housekeeping_wake(struct housekeeping *housekeeping);
 /* Waits for a task under way: one bounded write. Takes NULL. */
 void housekeeping_stop(struct housekeeping *housekeeping);
 

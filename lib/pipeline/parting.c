@@ -1,6 +1,7 @@
 #include "lib/pipeline/parting.h"
 
 #include "lib/base/log.h"
+#include "lib/pipeline/stage_digest.h"
 #include "lib/pipeline/stage_list.h"
 #include "lib/pipeline/stage_quarantine.h"
 #include "lib/pipeline/stages.h"
@@ -301,6 +302,19 @@ static void parting_release(struct session *session)
 	}
 }
 
+/* ---- reports to users ---- */
+
+/* What a user asked for by reply, and that a report goes out, is durable before the MTA is told. */
+static void parting_digest(struct session *session)
+{
+	if (!engine_is_daemon(session->engine) || stage_digest_commit(session)) {
+		return;
+	}
+	session_find(session, digest_unavailable, NULL, NULL);
+	session_judge(session);
+	plan(session, DELIVERY_STORE_DOWN);
+}
+
 /* ---- the whole ---- */
 
 void parting_decide(struct session *session)
@@ -318,6 +332,7 @@ void parting_decide(struct session *session)
 	plan(session, store_now(session));
 	if (session->message != NULL) {
 		parting_store(session);
+		parting_digest(session);
 	}
 }
 

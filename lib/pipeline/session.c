@@ -227,6 +227,7 @@ static void transaction_reset(struct session *session)
 	session->dnsbl = NULL;
 	session->dnsbl_allowed = false;
 	memset(session->stage_ns, 0, sizeof session->stage_ns);
+	session->digest = NULL;
 	session->release = NULL;
 	session->verdict = (struct verdict){.action = VERDICT_ACCEPT};
 	session->answer = DELIVERY_PASS;

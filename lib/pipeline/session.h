@@ -27,6 +27,7 @@
 
 struct dnsbl_check;
 struct session_bayes;
+struct digest_state;
 
 /* A change that is made at end of message, in this order. */
 enum edit_kind { EDIT_DELETE_HEADER, EDIT_INSERT_HEADER, EDIT_DELETE_RECIPIENT };
@@ -180,6 +181,7 @@ struct session {
 	struct dnsbl_check *dnsbl_client;       /* what lists of clients are asked about the peer; of the connection */
 	struct dnsbl_check *dnsbl;              /* all other questions to lists; of the transaction */
 	bool dnsbl_allowed;                     /* a list of good clients names it, and lifts what others say */
+	struct digest_state *digest;            /* stage_digest.c: a reply to a report, or one that goes out; NULL: neither */
 	const struct session_release *release;  /* NULL: it is not released from the quarantine */
 	struct verdict verdict;                 /* after session_end(): what the MTA is told, or what holds for those that it
 	                                           delivers to; see delivery.h */

@@ -139,6 +139,19 @@ size_t config_section_of(const struct config *config, const struct finding_code 
 	abort();
 }
 
+const struct finding_code *config_code(const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->count; i++) {
+		const struct config_part *part = &config->parts[i];
+		for (size_t k = 0; k < part->code_count; k++) {
+			if (strcmp(part->section->codes[k].code, name) == 0) {
+				return &part->section->codes[k];
+			}
+		}
+	}
+	return NULL;
+}
+
 struct action config_action(const struct config *config, enum direction direction, const struct finding_code *code)
 {
 	const struct config_part *part = &config->parts[config_section_of(config, code)];

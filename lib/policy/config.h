@@ -54,8 +54,18 @@ struct config_rule config_rule(const struct config *config, enum direction direc
 /* The thresholds of score for a recipient: the section's, but for what its blocks say. */
 struct scores config_scores(const struct config_scope *scope, const struct scores *section);
 
+/* What a recipient's blocks say besides: as it was written and found to be good; his own block before his domain's.
+ * NULL: neither says it. */
+enum config_text {
+	CONFIG_DIGEST,         /* "off", "daily", "weekly" */
+	CONFIG_DIGEST_LANGUAGE /* "en" */
+};
+const char *config_scope_text(const struct config_scope *scope, enum config_text which);
+
 /* The section that owns the code: its index. */
 size_t config_section_of(const struct config *config, const struct finding_code *code);
+/* The code of that name in any section; NULL: there is none. */
+const struct finding_code *config_code(const struct config *config, const char *name);
 const char *config_path(const struct config *config); /* NULL: defaults alone */
 
 /* Every effective value, in the form of a configuration file that reads back to the same; defaults are marked by a

@@ -13,6 +13,12 @@ const char *const config_block_score_names[BLOCK_SCORES] = {[BLOCK_SCORE_TAG] = 
                                                             [BLOCK_SCORE_QUARANTINE] = "score_quarantine",
                                                             [BLOCK_SCORE_REJECT] = "score_reject"};
 
+static const struct option_word frequencies[] = {{"off", 0}, {"daily", 1}, {"weekly", 2}, {NULL, 0}};
+const struct option_row config_block_texts[BLOCK_TEXTS] = {
+    [CONFIG_DIGEST] = {.name = "digest", .type = OPTION_WORD, .fallback = "off", .words = frequencies},
+    [CONFIG_DIGEST_LANGUAGE] = {.name = "digest_language", .type = OPTION_STRING, .fallback = "en", .min = 2, .max = 16},
+};
+
 /* ---- reading ---- */
 
 struct config_block *config_block_open(struct config *config, enum block_kind kind, const char *title, int line)
@@ -182,4 +188,10 @@ struct scores config_scores(const struct config_scope *scope, const struct score
 	return (struct scores){.tag = block_score(scope, BLOCK_SCORE_TAG, section->tag),
 	                       .quarantine = block_score(scope, BLOCK_SCORE_QUARANTINE, section->quarantine),
 	                       .reject = block_score(scope, BLOCK_SCORE_REJECT, section->reject)};
+}
+
+const char *config_scope_text(const struct config_scope *scope, enum config_text which)
+{
+	const char *user = scope->user == NULL ? NULL : scope->user->texts[which];
+	return user != NULL || scope->domain == NULL ? user : scope->domain->texts[which];
 }

@@ -121,6 +121,13 @@ static void print_block(const char *kind, const struct config_block *block, FILE
 			fprintf(out, "    %s = %g\n", config_block_score_names[i], block->scores[i]);
 		}
 	}
+	for (size_t i = 0; i < BLOCK_TEXTS; i++) {
+		if (block->texts[i] != NULL) {
+			fprintf(out, "    %s = ", config_block_texts[i].name);
+			print_text(block->texts[i], out);
+			fputc('\n', out);
+		}
+	}
 	for (size_t i = 0; i < block->count; i++) {
 		print_action(block->rules[i].code, block->rules[i].rule, true, out);
 	}
@@ -205,6 +212,7 @@ static void sample_actions(const struct section *const *sections, size_t count, 
 	      "#}\n"
 	      "#recipient \"bob@example.org\" {\n"
 	      "#    spf.fail = tag\n"
+	      "#    digest = daily\n"
 	      "#}\n",
 	      out);
 }

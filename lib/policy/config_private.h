@@ -34,6 +34,7 @@ struct block_rule {
 };
 enum block_kind { BLOCK_DOMAIN, BLOCK_USER, BLOCK_KINDS };
 enum block_score { BLOCK_SCORE_TAG, BLOCK_SCORE_QUARANTINE, BLOCK_SCORE_REJECT, BLOCK_SCORES };
+enum { BLOCK_TEXTS = CONFIG_DIGEST_LANGUAGE + 1 };
 struct config_block {
 	const char *title; /* as written */
 	const char *name;  /* canonical: "example.org", ".example.org", "bob@example.org" */
@@ -42,6 +43,7 @@ struct config_block {
 	size_t count, capacity;
 	double scores[BLOCK_SCORES];
 	bool has_score[BLOCK_SCORES];
+	const char *texts[BLOCK_TEXTS]; /* by enum config_text; NULL: not given */
 };
 struct config_blocks {
 	struct config_block *items; /* by name, once they are all read */
@@ -61,6 +63,7 @@ struct config {
 
 extern const char *const config_block_names[BLOCK_KINDS];         /* "domain", "recipient" */
 extern const char *const config_block_score_names[BLOCK_SCORES]; /* "score_tag" ... */
+extern const struct option_row config_block_texts[BLOCK_TEXTS];
 
 /* The block that is being read: the last one of its kind, or a new one when its title is another. */
 struct config_block *config_block_open(struct config *config, enum block_kind kind, const char *title, int line);

@@ -330,6 +330,31 @@ static int on_block_score(cfg_t *cfg, cfg_opt_t *option)
 	return go_on();
 }
 
+static int on_block_text(cfg_t *cfg, cfg_opt_t *option)
+{
+	size_t which = 0;
+	union {
+		int word;
+		const char *text;
+	} settings;
+	if (!in_its_block(cfg, option)) {
+		return -1;
+	}
+	while (strcmp(config_block_texts[which].name, option->name) != 0) {
+		which++;
+	}
+	struct config_block *block = block_of(cfg);
+	struct config_value value = {.line = 0};
+	if (block->texts[which] != NULL) {
+		error_add(cfg, arena_printf(loading->errors.arena, "%s is given again in the same block",
+		                            full_name(cfg, option->name)));
+		return go_on();
+	}
+	row_set(cfg, option, &config_block_texts[which], &settings, &value);
+	block->texts[which] = value.count == 0 ? "" : value.texts[0];
+	return go_on();
+}
+
 static int on_block_end(cfg_t *cfg, cfg_opt_t *option)
 {
 	cfg_t *section = option->values[option->nvalues - 1]->section;
@@ -417,7 +442,7 @@ static cfg_opt_t option_section(const char *name, cfg_opt_t *table)
 
 static cfg_opt_t option_block(struct config *config, enum block_kind kind)
 {
-	cfg_opt_t *table = table_codes(config, on_block_action, BLOCK_SCORES);
+	cfg_opt_t *table = table_codes(config, on_block_action, BLOCK_SCORES + BLOCK_TEXTS);
 	size_t n = 0;
 	while (table[n].name != NULL) {
 		n++;
@@ -425,6 +450,10 @@ static cfg_opt_t option_block(struct config *config, enum block_kind kind)
 	for (size_t i = 0; i < BLOCK_SCORES; i++) {
 		table[n] = option_scalar(config_block_score_names[i]);
 		table[n++].validcb = on_block_score;
+	}
+	for (size_t i = 0; i < BLOCK_TEXTS; i++) {
+		table[n] = option_scalar(config_block_texts[i].name);
+		table[n++].validcb = on_block_text;
 	}
 	table[n] = (cfg_opt_t)CFG_END();
 	cfg_opt_t option = CFG_SEC(config_block_names[kind], table, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);

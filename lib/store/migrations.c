@@ -129,6 +129,23 @@ const struct store_migration store_migrations[] = {
      "CREATE INDEX bayes_learnt_time ON bayes_learnt (time) WHERE version > 0;"
      "CREATE TABLE bayes_change (change BIGINT NOT NULL PRIMARY KEY, owner TEXT NOT NULL, time BIGINT NOT NULL,"
      " tokens BYTEA NOT NULL);"},
+    /* See digests.h. */
+    {"reports to users",
+     "CREATE TABLE digest_user (owner TEXT NOT NULL PRIMARY KEY, frequency TEXT NOT NULL, language TEXT NOT NULL,"
+     " covered BIGINT NOT NULL, sent BIGINT NOT NULL, wanted BIGINT NOT NULL, due BIGINT NOT NULL, trying BIGINT NOT NULL,"
+     " attempts BIGINT NOT NULL, nonce TEXT NOT NULL, passed BIGINT NOT NULL);"
+     "CREATE INDEX digest_user_due ON digest_user (due) WHERE wanted > 0;"
+     "CREATE TABLE digest_address (address TEXT NOT NULL PRIMARY KEY, owner TEXT NOT NULL, newest BIGINT NOT NULL);"
+     "CREATE INDEX digest_address_owner ON digest_address (owner);"
+     "CREATE INDEX digest_address_newest ON digest_address (newest);"
+     "CREATE TABLE digest_progress (id BIGINT NOT NULL PRIMARY KEY, scanned BIGINT NOT NULL, slot BIGINT NOT NULL);"
+     "CREATE TABLE digest_link (nonce TEXT NOT NULL PRIMARY KEY, owner TEXT NOT NULL, message TEXT NOT NULL,"
+     " copy BIGINT NOT NULL, author TEXT NOT NULL, language TEXT NOT NULL, expires BIGINT NOT NULL, uses BIGINT NOT NULL);"
+     "CREATE INDEX digest_link_expires ON digest_link (expires);"
+     "CREATE TABLE digest_request (id TEXT NOT NULL PRIMARY KEY, nonce TEXT NOT NULL, verb TEXT NOT NULL,"
+     " message_id TEXT NOT NULL, due BIGINT NOT NULL, attempts BIGINT NOT NULL);"
+     "CREATE INDEX digest_request_due ON digest_request (due);"
+     "CREATE INDEX quarantine_message_support_id ON quarantine_message (support_id);"},
 };
 
 const size_t store_migrations_count = sizeof store_migrations / sizeof *store_migrations;

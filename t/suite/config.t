@@ -64,6 +64,10 @@ my @bad = (
     [ "domain \"a\@b\" { }\n", 1, qr/"a\@b" is not allowed; expected a domain name/ ],
     [ "recipient \"a\@b\" { }\nrecipient \"A\@b\" { }\n", 2, qr/recipient "A\@b" has a block already/ ],
     [ "domain \"b\" { score_tag = many }\n", 1, qr/domain\.score_tag: "many" is not allowed; expected a number/ ],
+    [ "domain \"b\" { digest = hourly }\n", 1, qr/domain\.digest: "hourly" is not allowed; expected off, daily or weekly/ ],
+    [ "recipient \"a\@b\" {\n digest = daily\n digest = off\n}\n", 3, qr/recipient\.digest is given again/ ],
+    [ "digest { reply_address = \"a-name-that-is-far-too-long\@b.example\" }\n", 1, qr/digest\.reply_address: what stands before "@" is longer than 22 bytes/ ],
+    [ "digest { time_zone = \"Mars/Olympus\" }\n", 1, qr/digest\.time_zone: expected a zone of tzdata/ ],
     [ "scores { reject = -1 }\n", 1, qr/scores\.reject: "-1" .*a number with three decimals at most, 0 to 1000, such as 15/ ],
     [ "policy { spf.fail = \"score 5 enforced\" }\n", 1, qr/expected ignore, "score N"/ ],
     [ "soket = \"x\"\n", 1, qr/unknown option or section "soket"; did you mean socket/ ],
@@ -97,6 +101,7 @@ dns { forwarders = {"192.0.2.53", "192.0.2.54@5353"} deadline = 7s }
 policy { spf.fail = "score 2.5" virus.no_database = tempfail }
 outbound { virus.no_database = tag }
 spf { mode = observe }
+domain "example.org" { digest = weekly digest_language = "de" }
 END
 ($status, my $shown) = config('show', $file);
 is($status, 0, 'config show');

@@ -1,7 +1,7 @@
 package Mailreeve::Postfix;
 
-# A private Postfix: its own configuration, queue and ports, loopback only. main: lines for main.cf; name: where there is
-# more than one.
+# A private Postfix: its own configuration, queue and ports, loopback only. main, master: lines for main.cf, master.cf; name:
+# where there is more than one.
 
 use v5.36;
 use Mailreeve::Process qw(work_dir free_port wait_until answers write_file read_file run_ok on_end);
@@ -68,7 +68,7 @@ END
 }
 
 sub master_cf ($self) {
-    return <<"END";
+    return <<"END" . ($self->{master} // '');
 127.0.0.1:$self->{port} inet n - n - - smtpd
 postlog   unix-dgram n - n - 1 postlogd
 pickup    unix n - n 60 1 pickup
