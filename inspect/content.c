@@ -25,6 +25,7 @@ struct content {
 	struct arena *arena; /* of the reply */
 	struct inspect_reply *reply;
 	struct inspect_part *parts;
+	struct tokens *tokens; /* NULL: not asked for */
 	const struct part *visited[INSPECT_PARTS_MAX]; /* where each of them stood in memory: only to be compared */
 	size_t report; /* bytes used */
 	struct part_budget budget;
@@ -252,6 +253,13 @@ static void visit_entity(void *context, const struct part *part)
 {
 	struct content *content = context;
 	struct arena *scratch = arena_create(SCRATCH_CHUNK);
+	if (content->tokens != NULL) {
+		tokens_part(content->tokens, part, scratch);
+	}
+	if (content->tasks == 0) {
+		arena_destroy(scratch);
+		return; /* nobody asks what kind of file it is, which costs more than all tokens */
+	}
 	if (strcmp(part->type, "message/rfc822") != 0) {
 		scan_part(content, part); /* what an attached message is made of comes by itself */
 	}
@@ -267,11 +275,12 @@ static uint64_t bytes_allowed(size_t size, const struct pool_settings *settings)
 }
 
 void content_inspect(struct slice message, unsigned tasks, uint32_t deadline_ms, const struct pool_settings *settings,
-                     struct arena *arena, struct inspect_reply *reply_r, int *files_fd_r)
+                     struct tokens *tokens, struct arena *arena, struct inspect_reply *reply_r, int *files_fd_r)
 {
 	struct content *content = arena_alloc(arena, sizeof *content);
 	content->tasks = tasks;
 	content->arena = arena;
+	content->tokens = tokens;
 	content->reply = reply_r;
 	content->parts = arena_alloc(arena, INSPECT_PARTS_MAX * sizeof *content->parts);
 	reply_r->parts = content->parts;

@@ -40,7 +40,9 @@ static void warm_up(const struct pool_settings *settings, struct arena *arena)
 	struct dkim_rules rules = {.key_bits_min = 0, .clock_drift = UINT32_MAX};
 	dkim_verify_message(bytes, &keys, &rules, (uint64_t)time(NULL), arena, &reply);
 	int files_fd;
-	content_inspect(bytes, INSPECT_VIRUS | INSPECT_FILES | INSPECT_URLS, UINT32_MAX, settings, arena, &reply, &files_fd);
+	struct inspect_request nothing = {.named_count = 0};
+	content_inspect(bytes, INSPECT_VIRUS | INSPECT_FILES | INSPECT_URLS, UINT32_MAX, settings,
+	                tokens_open(arena, bytes, &nothing), arena, &reply, &files_fd);
 	arena_reset(arena);
 }
 
@@ -59,9 +61,14 @@ static void inspect(const struct inspect_request *request, const struct pool_set
 		reply_r->arc_us = (uint32_t)((clock_now() - start) / 1000);
 	}
 	start = clock_now();
-	if ((request->tasks & (INSPECT_VIRUS | INSPECT_FILES | INSPECT_URLS | INSPECT_EXPORT)) != 0) {
-		content_inspect(message, request->tasks, request->deadline_ms, settings, arena, reply_r, files_fd_r);
+	unsigned tasks = request->tasks & (INSPECT_VIRUS | INSPECT_FILES | INSPECT_URLS | INSPECT_EXPORT);
+	struct tokens *tokens = (request->tasks & INSPECT_TOKENS) == 0 ? NULL : tokens_open(arena, message, request);
+	if (tasks != 0 || tokens != NULL) {
+		content_inspect(message, tasks, request->deadline_ms, settings, tokens, arena, reply_r, files_fd_r);
 		reply_r->virus_us = (uint32_t)((clock_now() - start) / 1000);
+	}
+	if (tokens != NULL) {
+		tokens_close(tokens, reply_r);
 	}
 }
 

@@ -24,8 +24,15 @@ enum inspect_task {
 	INSPECT_ARC = 1U << 4,
 	INSPECT_BODY = 1U << 5, /* the hash of the body, for a seal */
 	INSPECT_URLS = 1U << 6, /* where its links lead; with INSPECT_FILES or by itself */
-	INSPECT_ALL = (1U << 7) - 1
+	INSPECT_TOKENS = 1U << 7, /* what it is made of, for Bayes */
+	INSPECT_ALL = (1U << 8) - 1
 };
+
+/* Tokens: how many are told, and how many of them may be asked for by name. */
+enum { INSPECT_TOKENS_MAX = 4096, INSPECT_NAMED_MAX = 32, INSPECT_DIGEST_SIZE = 32 };
+
+/* Changes with what a message's tokens are (inspect/tokens.h): counts that were learnt with another one are of no use. */
+enum { INSPECT_TOKENIZER_VERSION = 1 };
 
 /* Hosts of links: how many are told, and their bytes in all. */
 enum { INSPECT_HOSTS_MAX = 200, INSPECT_HOSTS_BYTES = 16384 };
@@ -53,6 +60,8 @@ struct inspect_request {
 	const struct dkim_keys *keys; /* in the order of the DKIM-Signature fields */
 	struct dkim_rules dkim;
 	const struct arc_keys *arc_keys; /* NULL: none */
+	size_t named_count;           /* INSPECT_TOKENS: at most INSPECT_NAMED_MAX */
+	const uint64_t *named;        /* tokens whose readable text is wanted */
 	/* INSPECT_EXPORT: a tar of the contents, a regular file that the worker wrote: nobody but a scanner should read it.
 	 * -1: none. The caller closes it. Else NULL. */
 	int *files_fd_r;
@@ -111,6 +120,13 @@ struct inspect_reply {
 	size_t host_count;          /* INSPECT_URLS */
 	const char *const *hosts;   /* domains, canonical (mail/domain.h), or addresses; each once, in order of appearance */
 	bool hosts_cut;             /* there are more */
+	size_t token_count;         /* INSPECT_TOKENS */
+	const uint64_t *tokens;     /* hashes, ascending, each once */
+	bool tokens_cut;            /* there are more; the ones that stand first are told */
+	size_t name_count;          /* as many as were asked for */
+	const char *const *token_names; /* "subject: cheap + pills", parallel to named; NULL: the message has no such token */
+	/* SHA-256 of what makes it the same message for learning, however it was brought here: 0 without INSPECT_TOKENS */
+	uint8_t content_digest[INSPECT_DIGEST_SIZE];
 	uint32_t dkim_us, virus_us, arc_us; /* time each took; virus: the search for files too; arc: the body's hash too */
 };
 

@@ -162,6 +162,10 @@ static bool reply_fits(const struct inspect_reply *reply, const struct inspect_r
 {
 	size_t expected = (request->tasks & INSPECT_DKIM) != 0 ? request->keys->count : 0;
 	bool asked = (request->tasks & INSPECT_VIRUS) != 0;
+	bool tokens = (request->tasks & INSPECT_TOKENS) != 0;
+	if (reply->name_count != (tokens ? request->named_count : 0) || (!tokens && reply->token_count > 0)) {
+		return false;
+	}
 	bool files = (request->tasks & (INSPECT_VIRUS | INSPECT_FILES | INSPECT_EXPORT)) != 0;
 	if (reply->signature_count != expected || asked != (reply->virus != INSPECT_VIRUS_NOT_ASKED) ||
 	    (!files && (reply->part_count > 0 || reply->classes != 0))) {

@@ -49,6 +49,8 @@ size_t wire_put_request(const struct inspect_request *request, char *packet_r)
 		wire_put_slice(&writer, key->status == DKIM_KEY_FOUND ? key->text : SLICE_LITERAL(""));
 	}
 	put_arc_keys(&writer, request->arc_keys);
+	wire_put_u32(&writer, (uint32_t)request->named_count);
+	wire_put(&writer, request->named, request->named_count * sizeof *request->named);
 	return wire_writer_length(&writer);
 }
 
@@ -73,6 +75,10 @@ bool wire_get_request(struct slice packet, struct arena *arena, struct inspect_r
 		key->text = wire_get_slice(&reader, DKIM_MAX_KEY);
 	}
 	get_arc_keys(&reader, arc_keys);
+	request_r->named_count = wire_get_upto(&reader, INSPECT_NAMED_MAX);
+	uint64_t *named = arena_alloc(arena, request_r->named_count * sizeof *named);
+	wire_get(&reader, named, request_r->named_count * sizeof *named);
+	request_r->named = named;
 	return wire_reader_done(&reader);
 }
 

@@ -173,6 +173,38 @@ static void get_hosts(struct wire_reader *reader, struct inspect_reply *reply_r)
 	reply_r->hosts_cut = wire_get_upto(reader, 1) == 1;
 }
 
+static void put_tokens(struct wire_writer *writer, const struct inspect_reply *reply)
+{
+	wire_put_u32(writer, (uint32_t)reply->token_count);
+	wire_put(writer, reply->tokens, reply->token_count * sizeof *reply->tokens);
+	wire_put_u32(writer, reply->tokens_cut);
+	wire_put_u32(writer, (uint32_t)reply->name_count);
+	for (size_t i = 0; i < reply->name_count; i++) {
+		wire_put_text(writer, reply->token_names[i]);
+	}
+	wire_put(writer, reply->content_digest, sizeof reply->content_digest);
+}
+
+/* Each of them is counted once: one that comes twice would count double. */
+static void get_tokens(struct wire_reader *reader, struct inspect_reply *reply_r)
+{
+	reply_r->token_count = wire_get_upto(reader, INSPECT_TOKENS_MAX);
+	uint64_t *tokens = arena_alloc(reader->arena, reply_r->token_count * sizeof *tokens);
+	wire_get(reader, tokens, reply_r->token_count * sizeof *tokens);
+	for (size_t i = 1; i < reply_r->token_count; i++) {
+		reader->bad = reader->bad || tokens[i - 1] >= tokens[i];
+	}
+	reply_r->tokens = tokens;
+	reply_r->tokens_cut = wire_get_upto(reader, 1) == 1;
+	reply_r->name_count = wire_get_upto(reader, INSPECT_NAMED_MAX);
+	const char **names = arena_alloc(reader->arena, reply_r->name_count * sizeof *names);
+	for (size_t i = 0; i < reply_r->name_count; i++) {
+		names[i] = wire_get_text_or_null(reader);
+	}
+	reply_r->token_names = names;
+	wire_get(reader, reply_r->content_digest, sizeof reply_r->content_digest);
+}
+
 size_t wire_put_reply(const struct inspect_reply *reply, char *packet_r)
 {
 	struct wire_writer writer = wire_writer_open(packet_r, WIRE_MAGIC_REPLY);
@@ -199,6 +231,7 @@ size_t wire_put_reply(const struct inspect_reply *reply, char *packet_r)
 	wire_put_database(&writer, &reply->database);
 	put_files(&writer, reply);
 	put_hosts(&writer, reply);
+	put_tokens(&writer, reply);
 	wire_put_u32(&writer, reply->dkim_us);
 	wire_put_u32(&writer, reply->virus_us);
 	wire_put_u32(&writer, reply->arc_us);
@@ -237,6 +270,7 @@ bool wire_get_reply(struct slice packet, struct arena *arena, struct inspect_rep
 	wire_get_database(&reader, &reply_r->database);
 	get_files(&reader, reply_r);
 	get_hosts(&reader, reply_r);
+	get_tokens(&reader, reply_r);
 	reply_r->dkim_us = wire_get_u32(&reader);
 	reply_r->virus_us = wire_get_u32(&reader);
 	reply_r->arc_us = wire_get_u32(&reader);

@@ -40,9 +40,17 @@ static void check_reply(const struct inspect_reply *reply, struct arena *arena)
 	for (size_t i = 0; i < reply->host_count; i++) {
 		require(*reply->hosts[i] != '\0' && strspn(reply->hosts[i], "abcdefghijklmnopqrstuvwxyz0123456789-_.:") == strlen(reply->hosts[i]));
 	}
+	require(reply->token_count <= INSPECT_TOKENS_MAX && reply->name_count <= INSPECT_NAMED_MAX);
+	for (size_t i = 1; i < reply->token_count; i++) {
+		require(reply->tokens[i - 1] < reply->tokens[i]);
+	}
+	for (size_t i = 0; i < reply->name_count; i++) {
+		check_text(reply->token_names[i]);
+	}
 	size_t n = wire_put_reply(reply, packet);
 	require(n > 0 && wire_get_reply((struct slice){packet, n}, arena, &again));
 	require(again.signature_count == reply->signature_count && again.virus == reply->virus);
+	require(again.token_count == reply->token_count && again.name_count == reply->name_count);
 	require(again.arc.result == reply->arc.result && again.arc.count == reply->arc.count);
 }
 

@@ -10,6 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct pool_settings settings;
 	struct arena *arena = arena_create(4096);
 	if (wire_get_request(packet, arena, &request)) {
+		require(request.named_count <= INSPECT_NAMED_MAX && request.named != NULL);
 		require(request.keys->count <= DKIM_MAX_SIGNATURES && request.message_fd == -1);
 		for (size_t i = 0; i < request.keys->count; i++) {
 			const struct dkim_key *key = &request.keys->items[i];

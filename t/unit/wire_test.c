@@ -42,7 +42,15 @@ static struct inspect_reply reply_sample(void)
 	static const struct arc_set sets[] = {
 	    {.instance = 1, .domain = "one.example", .selector = "s1", .has_cv = true, .cv = ARC_CV_NONE},
 	    {2, "two.example", "s2", true, ARC_CV_PASS, 2, results}};
-	return (struct inspect_reply){.signature_count = 2,
+	static const uint64_t tokens[] = {3, 5, UINT64_MAX};
+	static const char *const names[] = {"subject: cheap + pills", NULL};
+	return (struct inspect_reply){.token_count = 3,
+	                              .tokens = tokens,
+	                              .tokens_cut = true,
+	                              .name_count = 2,
+	                              .token_names = names,
+	                              .content_digest = {2, [31] = 33},
+	                              .signature_count = 2,
 	                              .signatures = signatures,
 	                              .arc = {.result = AUTH_PASS, .count = 2, .sets = sets, .oldest_pass = 2, .from_signed = true},
 	                              .body_hashed = true,
@@ -91,6 +99,10 @@ static void test_reply(void)
 	is_text(out.hosts[0], "spam.example", "the first");
 	is_text(out.hosts[2], "2001:db8::1", "the last");
 	ok(out.body_hashed && out.body_digest[0] == 1 && out.body_digest[31] == 32, "the hash of the body");
+	ok(out.token_count == 3 && out.tokens[1] == 5 && out.tokens[2] == UINT64_MAX && out.tokens_cut, "the tokens");
+	is_text(out.token_names[0], "subject: cheap + pills", "a token's name");
+	ok(out.name_count == 2 && out.token_names[1] == NULL, "and none of another");
+	ok(out.content_digest[0] == 2 && out.content_digest[31] == 33, "the digest of the content");
 	for (size_t i = 0; i < n; i++) {
 		if (get_reply(packet, i, &out)) {
 			ok(false, "%zu bytes of %zu are no reply", i, n);
@@ -133,6 +145,30 @@ static void test_hostile_reply(void)
 		reply.host_count = 1;
 		refused(reply, arena_printf(arena, "a host \"%s\"", bad[i]));
 	}
+	static const uint64_t twice[] = {5, 5}, falling[] = {5, 3};
+	static const uint64_t *const wrong[] = {twice, falling};
+	for (size_t i = 0; i < 2; i++) {
+		reply = reply_sample();
+		reply.token_count = 2;
+		reply.tokens = wrong[i];
+		refused(reply, i == 0 ? "a token that comes twice" : "tokens out of order");
+	}
+	static uint64_t rising[INSPECT_TOKENS_MAX + 1];
+	for (size_t i = 0; i <= INSPECT_TOKENS_MAX; i++) {
+		rising[i] = i;
+	}
+	reply = reply_sample();
+	reply.tokens = rising;
+	reply.token_count = INSPECT_TOKENS_MAX + 1;
+	refused(reply, "one token too many");
+	static const char *named[INSPECT_NAMED_MAX + 1];
+	reply = reply_sample();
+	reply.token_names = named;
+	reply.name_count = INSPECT_NAMED_MAX + 1;
+	refused(reply, "one name too many");
+	named[0] = "a\nb";
+	reply.name_count = 1;
+	refused(reply, "a name of two lines");
 	const char *many[INSPECT_HOSTS_MAX + 1];
 	for (size_t i = 0; i <= INSPECT_HOSTS_MAX; i++) {
 		many[i] = "a.example";

@@ -1,0 +1,30 @@
+/* classifier: how likely it is that a message with these tokens is spam, by what was learnt before. Pure mathematics.
+ */
+#ifndef MAILREEVE_BAYES_CLASSIFIER_H
+#define MAILREEVE_BAYES_CLASSIFIER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Of one token, or of all: learnt messages. A token's counts are never more than those of all; where they are (a store
+ * that lost rows) they are taken for as many. */
+struct classifier_counts {
+	uint32_t spam;
+	uint32_t ham;
+};
+
+/* Beyond these a message is spam or ham; between them nothing is sure. */
+#define CLASSIFIER_SPAM 0.95
+#define CLASSIFIER_HAM 0.2
+
+enum classifier_class { CLASSIFIER_IS_HAM, CLASSIFIER_UNSURE, CLASSIFIER_IS_SPAM };
+
+enum classifier_class classifier_class(double probability);
+
+/* Probability of spam, 0..1; 0.5 where nothing was learnt of either kind, or no token says anything. tokens: those of
+ * the message, in any order; {0, 0} for one never seen. weights_r: NULL, or room for `count`: what each token added to
+ * the logarithm of the odds (natural): above 0 for spam, 0 for one that was not used. */
+double classifier_classify(struct classifier_counts all, const struct classifier_counts *tokens, size_t count,
+                           double *weights_r);
+
+#endif
