@@ -25,6 +25,7 @@ enum driver_transaction {
 struct driver_ops {
 	const char *name;      /* as of the library that is linked */
 	const char *id_column; /* what %ID% is */
+	const char *keyed_table; /* what %KEYED% is */
 	unsigned later_flags;  /* enum store_write_flags of what store_write_later() took */
 	/* Strings are the driver's own copies. NULL with *error_r (free()). */
 	struct driver *(*open)(const struct store_options *options, unsigned flags, char **error_r);

@@ -98,6 +98,18 @@ const struct store_migration store_migrations[] = {
      "CREATE INDEX quarantine_copy_owner ON quarantine_copy (owner, state);"
      "CREATE INDEX quarantine_copy_expires ON quarantine_copy (expires);"
      "CREATE TABLE quarantine_key (id BIGINT NOT NULL PRIMARY KEY, key BYTEA NOT NULL);"},
+    /* token: eight bytes, most significant first. class: 1 ham, 2 spam. version 0: the tokens are no longer kept. change:
+     * store_counter "bayes". bayes_change.tokens: those that are others than before; empty: any may be. */
+    {"Bayes",
+     "CREATE TABLE bayes_owner (owner TEXT NOT NULL, spam BIGINT NOT NULL, ham BIGINT NOT NULL, changed BIGINT NOT NULL,"
+     " PRIMARY KEY (owner)) %KEYED%;"
+     "CREATE TABLE bayes_token (owner TEXT NOT NULL, token BYTEA NOT NULL, spam BIGINT NOT NULL, ham BIGINT NOT NULL,"
+     " seen BIGINT NOT NULL, PRIMARY KEY (owner, token)) %KEYED%;"
+     "CREATE TABLE bayes_learnt (owner TEXT NOT NULL, digest BYTEA NOT NULL, class BIGINT NOT NULL, time BIGINT NOT NULL,"
+     " version BIGINT NOT NULL, change BIGINT NOT NULL, tokens BYTEA NOT NULL, PRIMARY KEY (owner, digest));"
+     "CREATE INDEX bayes_learnt_time ON bayes_learnt (time) WHERE version > 0;"
+     "CREATE TABLE bayes_change (change BIGINT NOT NULL PRIMARY KEY, owner TEXT NOT NULL, time BIGINT NOT NULL,"
+     " tokens BYTEA NOT NULL);"},
 };
 
 const size_t store_migrations_count = sizeof store_migrations / sizeof *store_migrations;

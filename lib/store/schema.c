@@ -55,18 +55,22 @@ bool schema_refuse(int64_t version, char **error_r)
 	                         : "mailreeve store migrate");
 }
 
-/* The step's text with the driver's words in it. */
-static const char *step_sql(const struct driver_ops *ops, const char *sql, struct arena *arena)
+static const char *replace(const char *sql, const char *word, const char *meaning, struct arena *arena)
 {
-	static const char word[] = "%ID%";
 	struct strbuf text;
 	strbuf_init(&text, arena);
-	for (const char *at; (at = strstr(sql, word)) != NULL; sql = at + sizeof word - 1) {
+	for (const char *at; (at = strstr(sql, word)) != NULL; sql = at + strlen(word)) {
 		strbuf_add(&text, sql, (size_t)(at - sql));
-		strbuf_add_text(&text, ops->id_column);
+		strbuf_add_text(&text, meaning);
 	}
 	strbuf_add_text(&text, sql);
 	return text.data;
+}
+
+/* The step's text with the driver's words in it. */
+static const char *step_sql(const struct driver_ops *ops, const char *sql, struct arena *arena)
+{
+	return replace(replace(sql, "%ID%", ops->id_column, arena), "%KEYED%", ops->keyed_table, arena);
 }
 
 static bool make_step(const struct driver_ops *ops, struct transaction *transaction, size_t i, char **error_r)

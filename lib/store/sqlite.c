@@ -422,6 +422,7 @@ static struct driver *sqlite_open(const struct store_options *options, unsigned 
 const struct driver_ops sqlite_driver = {
     .name = "SQLite " SQLITE_VERSION,
     .id_column = "INTEGER PRIMARY KEY AUTOINCREMENT",
+    .keyed_table = "WITHOUT ROWID",
     .later_flags = 0,
     .open = sqlite_open,
     .close = sqlite_close,

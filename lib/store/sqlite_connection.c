@@ -26,8 +26,19 @@ static int compare_bytes(void *context, int a_len, const void *a, int b_len, con
 	return order != 0 ? order : a_len - b_len;
 }
 
-/* SQLite does not wait for the lock that a change of the journal's mode needs: of two who open a new file at the same time one is
- * told that it is busy, and comes again. */
+/* PostgreSQL's get_byte(blob, i). Outside of the blob it is NULL, where PostgreSQL has an error. */
+static void get_byte(sqlite3_context *context, int count, sqlite3_value **values)
+{
+	(void)count;
+	const unsigned char *bytes = sqlite3_value_blob(values[0]);
+	sqlite3_int64 i = sqlite3_value_int64(values[1]);
+	if (bytes != NULL && i >= 0 && i < sqlite3_value_bytes(values[0])) {
+		sqlite3_result_int(context, bytes[i]);
+	}
+}
+
+/* SQLite does not wait for the lock that a change of the journal's mode needs: of two who open a new file at the same
+ * time one is told that it is busy, and comes again. */
 static int connection_use_wal(sqlite3 *db, uint64_t deadline)
 {
 	static const char sql[] =
@@ -47,6 +58,8 @@ static bool connection_prepare(struct connection *connection, enum connection_ki
 	sqlite3_extended_result_codes(db, 1);
 	sqlite3_progress_handler(db, PROGRESS_STEPS, on_progress, connection);
 	sqlite3_create_collation(db, "C", SQLITE_UTF8, NULL, compare_bytes);
+	sqlite3_create_function(db, "get_byte", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, NULL, get_byte,
+	                        NULL, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	int code = sqlite3_exec(db,
 	                        "PRAGMA trusted_schema = OFF; PRAGMA case_sensitive_like = ON; PRAGMA foreign_keys = ON;"

@@ -2,7 +2,8 @@
  *
  * One dialect of SQL holds for both: parameters $1, $2 ...; the types BIGINT, TEXT, BYTEA and DOUBLE PRECISION (a bool
  * is a BIGINT 0 or 1); INSERT ... ON CONFLICT (...) DO UPDATE SET x = EXCLUDED.x; RETURNING; LIMIT; COLLATE "C" where
- * order by bytes matters. LIKE heeds case. The type of a parameter is that of its value; one that may be NULL is
+ * order by bytes matters; of a blob substr($1, from, n) and get_byte($1, i), the first being from 1 and i 0. LIKE heeds
+ * case. The type of a parameter is that of its value; one that may be NULL is
  * written CAST($1 AS TEXT) where nothing else tells its type ("$1 IS NULL"). No SELECT names a column without an alias
  * twice, no INSERT OR ..., no DELETE ... LIMIT, no rowid. SQL is a constant of the program, never built from data: it
  * is the key of the cache of prepared statements.
