@@ -1,6 +1,8 @@
 #include "milter/control.h"
 
 #include "lib/http/server.h"
+#include "lib/pipeline/stage_learn.h"
+#include "milter/control_learn.h"
 #include "milter/listener.h"
 #include "milter/reload.h"
 
@@ -30,6 +32,7 @@ static void on_reload(void *context, struct http_request *request, struct http_r
 
 /* The context of each handler is the engine. */
 static const struct http_route routes[] = {
+    {"POST", "/learn", HTTP_ANY, LEARN_BODY_MAX, control_learn},
     {"POST", "/reload", HTTP_OWNER, 0, on_reload},
     {NULL, NULL, HTTP_OWNER, 0, NULL},
 };
