@@ -11,6 +11,7 @@ struct command {
 	const char *help;
 };
 
+int cmd_bayes(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_dnsbl(int argc, char **argv);
 int cmd_explain(int argc, char **argv);

@@ -1,4 +1,5 @@
 #include "ctl/explain.h"
+#include "ctl/explain_bayes.h"
 #include "ctl/explain_parts.h"
 #include "lib/pipeline/results.h"
 #include "lib/pipeline/dnsbl_check.h"
@@ -224,13 +225,13 @@ json_t *explain_object(struct session *session, const char *file)
 	put(object, "signed", results_signed(session));
 	put(object, "virus", results_text(session, infected ? session->inspection.virus_name : NULL));
 	put(object, "virus_database", json_database(session));
+	put(object, "bayes", explain_bayes_json(session));
 	put(object, "score", json_real(session->verdict.score));
 	put(object, "findings", json_findings(session));
 	put(object, "recipients", json_recipients(session));
 	put(object, "edits", json_edits(session));
 	put(object, "support_id", json_string(session->support_id));
 	/* Stages of later versions: not looked at, which is not the same as nothing found. */
-	put(object, "bayes", json_null());
 	return object;
 }
 

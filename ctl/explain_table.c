@@ -1,4 +1,5 @@
 #include "ctl/explain.h"
+#include "ctl/explain_bayes.h"
 #include "ctl/explain_parts.h"
 
 #include "lib/pipeline/lists.h"
@@ -316,6 +317,7 @@ static const struct stage_summary {
 	{&stage_mime, false, mime_text},
 	{&stage_attachment, false, attachment_text},
 	{&stage_virus, false, virus_text},
+	{&stage_bayes, false, explain_bayes_text},
 	{&stage_greylist, false, greylist_text},
 	{&stage_authres, true, authres_text},
 	{&stage_sign, false, sign_text},
@@ -476,5 +478,6 @@ void explain_table(struct session *session, const char *file, FILE *out)
 		print_stage(session, i, out);
 	}
 	explain_parts_print(session, out);
+	explain_bayes_print(session, out);
 	print_verdict(session, out);
 }

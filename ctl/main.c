@@ -21,6 +21,7 @@ static const struct command commands[] = {
     {"reload", cmd_reload, "have the daemon read its configuration again"},
     {"report", cmd_report, "what observed stages would have done, who came past the upstream, TLS by sender, a summary"},
     {"store", cmd_store, "look after what the daemon remembers: migrate, check, back up, move"},
+    {"bayes", cmd_bayes, "what was learnt from spam and good mail, forget what is old"},
     {"greylist", cmd_greylist, "show who waits and who has passed, forget one"},
     {"rate", cmd_rate, "show who is near his limits or locked, lift that, lock a user"},
     {NULL, NULL, NULL},

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum { VALUE_MAX = 2048, WORDS_MAX = 60 };
+enum { VALUE_MAX = 2048, WORDS_MAX = 60, ADDRESSES_MAX = 10, OTHER_WORDS_MAX = 12, OTHER_FIELDS_MAX = 60 };
 
 /* The first field of that name, its encoded words decoded, cut. Empty: there is none. */
 static struct slice field_text(struct token_set *set, const struct headers *headers, const char *name)
@@ -115,7 +115,22 @@ static size_t count_of(struct slice text, char c)
 	return n;
 }
 
-/* Not whom it is for: how that is written. */
+/* The addresses in a list, each as it stands. */
+static void address_tokens(struct token_set *set, const char *kind, struct slice value)
+{
+	struct slice piece;
+	struct slice name;
+	struct slice local;
+	struct slice host;
+	for (size_t n = 0; n < ADDRESSES_MAX && value.len > 0 && slice_split(&value, ',', &piece); n++) {
+		split_address(piece, &name, &local, &host);
+		if (host.len > 0) {
+			token_add(set, kind, lower(set, (struct slice){local.data, local.len + 1 + host.len}));
+		}
+	}
+}
+
+/* How it is written, and for whom. */
 static void to_tokens(struct token_set *set, const struct headers *headers)
 {
 	struct slice to = field_text(set, headers, "To");
@@ -128,9 +143,12 @@ static void to_tokens(struct token_set *set, const struct headers *headers)
 	}
 	if (to.len == 0) {
 		token_add(set, "to", SLICE_LITERAL("missing"));
-	} else if (count_of(to, '@') == 0) {
-		token_text(set, "to", to, WORDS_MAX); /* "undisclosed-recipients:;" */
-	} else {
+	}
+	token_text(set, "to", to, WORDS_MAX); /* "undisclosed-recipients:;" */
+	token_text(set, "cc", cc, WORDS_MAX);
+	address_tokens(set, "to address", to);
+	address_tokens(set, "to address", cc);
+	if (to.len > 0 && count_of(to, '@') > 0) {
 		token_add(set, "to",
 		          to.data[0] == '<'       ? SLICE_LITERAL("only in brackets")
 		          : count_of(to, '<') > 0 ? SLICE_LITERAL("with a name")
@@ -194,25 +212,30 @@ static void date_tokens(struct token_set *set, const struct headers *headers)
 	}
 }
 
-/* Letters and digits as classes, runs as one: "9A.9.9A@a.a". */
-static void message_id_tokens(struct token_set *set, const struct headers *headers, struct slice from_host)
+/* Letters and digits as classes, runs as one. */
+static void shape_token(struct token_set *set, const char *kind, struct slice text)
 {
-	struct slice id = field_text(set, headers, "Message-ID");
-	char shape[48];
+	char shape[64];
 	size_t n = 0;
-	if (id.len == 0) {
-		token_add(set, "message-id", SLICE_LITERAL("missing"));
-		return;
-	}
-	size_t at = slice_find(id, '@', 0);
-	for (size_t i = 0; i < at && n < sizeof shape; i++) {
-		char c = id.data[i];
+	for (size_t i = 0; i < text.len && n < sizeof shape; i++) {
+		char c = text.data[i];
 		char class = ascii_is_digit(c) ? '0' : c >= 'a' && c <= 'z' ? 'a' : c >= 'A' && c <= 'Z' ? 'A' : c;
 		if (n == 0 || shape[n - 1] != class) {
 			shape[n++] = class;
 		}
 	}
-	token_add(set, "message-id form", (struct slice){shape, n});
+	token_add(set, kind, (struct slice){shape, n});
+}
+
+static void message_id_tokens(struct token_set *set, const struct headers *headers, struct slice from_host)
+{
+	struct slice id = field_text(set, headers, "Message-ID");
+	if (id.len == 0) {
+		token_add(set, "message-id", SLICE_LITERAL("missing"));
+		return;
+	}
+	size_t at = slice_find(id, '@', 0);
+	shape_token(set, "message-id form", (struct slice){id.data, at});
 	if (at == id.len) {
 		token_add(set, "message-id", SLICE_LITERAL("no @"));
 		return;
@@ -222,66 +245,153 @@ static void message_id_tokens(struct token_set *set, const struct headers *heade
 	bool same = slice_equal(token_domain(host), token_domain(from_host));
 	token_add(set, "message-id",
 	          same ? SLICE_LITERAL("the same domain as From") : SLICE_LITERAL("another domain than From"));
+	token_add(set, "message-id domain", token_domain(host));
 	if (slice_find(host, '.', 0) == host.len) {
 		token_add(set, "message-id", SLICE_LITERAL("a host without a dot"));
 	}
 }
 
-/* Fields that say something by their words. */
-static void program_tokens(struct token_set *set, const struct headers *headers)
+/* What hosts and programs behind the gate write, or may have written before: no part of what is to be judged. */
+static bool is_trace(struct slice name)
 {
-	static const char *const fields[] = {
-	    "X-Mailer",   "User-Agent", "X-Priority",   "Importance", "X-MSMail-Priority",         "Organization",
-	    "Precedence", "Priority",   "MIME-Version", "X-MimeOLE",  "Content-Transfer-Encoding", NULL};
-	for (const char *const *name = fields; *name != NULL; name++) {
-		struct slice value = field_text(set, headers, *name);
-		if (value.len > 0) {
-			token_text(set, slice_dup_lower(set->arena, slice_from(*name)), value, WORDS_MAX);
+	static const char *const names[] = {"Received",
+	                                    "Return-Path",
+	                                    "Delivered-To",
+	                                    "Envelope-To",
+	                                    "Status",
+	                                    "Received-SPF",
+	                                    "Replied",
+	                                    "Forwarded",
+	                                    "Lines",
+	                                    "Bytes",
+	                                    "Authentication-Results",
+	                                    "X-Original-To",
+	                                    "X-Bogosity",
+	                                    "X-DSPAM-Result",
+	                                    "X-Loop",
+	                                    "X-Authentication-Warning",
+	                                    "X-Apparently-To",
+	                                    "X-Sieve",
+	                                    "X-Greylist",
+	                                    "X-Keywords",
+	                                    "X-Status",
+	                                    "X-Label",
+	                                    "X-MIMETrack",
+	                                    "X-MIME-Autoconverted",
+	                                    "Old-Return-Path",
+	                                    "X-Account-Key",
+	                                    "X-Pyzor",
+	                                    "Content-Length",
+	                                    NULL};
+	static const char *const prefixes[] = {"X-Spam",        "X-Virus",       "X-UID",       "X-Mozilla", "X-Evolution",
+	                                       "X-Gmail",       "X-Google",      "X-Envelope",  "X-Amavis",  "X-Rspamd",
+	                                       "X-DSPAM",       "X-MailScanner", "X-Filter",    "Resent-",   "ARC-",
+	                                       "X-MS-Exchange", "X-Microsoft",   "X-Forefront", "X-RAV",     "X-AV",
+	                                       "X-Scanned",     "X-Quarantine",  "X-Mailreeve", NULL};
+	for (const char *const *at = names; *at != NULL; at++) {
+		if (slice_equal_nocase(name, slice_from(*at))) {
+			return true;
+		}
+	}
+	for (const char *const *at = prefixes; *at != NULL; at++) {
+		if (slice_starts_nocase(name, slice_from(*at))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Whose values are read in their own way, or not at all. */
+static bool is_read_elsewhere(struct slice name)
+{
+	static const char *const names[] = {
+	    "From",     "To",          "Cc",         "Subject",      "Date",           "Message-ID",
+	    "Reply-To", "In-Reply-To", "References", "Content-Type", "DKIM-Signature", "DomainKey-Signature",
+	    NULL};
+	for (const char *const *at = names; *at != NULL; at++) {
+		if (slice_equal_nocase(name, slice_from(*at))) {
+			return true;
+		}
+	}
+	return slice_starts_nocase(name, SLICE_LITERAL("List-"));
+}
+
+/* Which fields there are, how their names are written and in what order: by that a program is known. And the words of
+ * those that are nothing special. */
+static void other_tokens(struct token_set *set, const struct headers *headers)
+{
+	struct slice last = SLICE_LITERAL("");
+	size_t fields = 0;
+	for (size_t i = 0; i < headers->count && fields < OTHER_FIELDS_MAX; i++) {
+		const struct header *field = &headers->items[i];
+		if (field->name.len > 40 || is_trace(field->name)) {
+			continue;
+		}
+		fields++;
+		token_add(set, "field", field->name);
+		token_add_pair(set, "fields", last, field->name, false);
+		last = field->name;
+		if (slice_equal_nocase(field->name, SLICE_LITERAL("List-Id"))) {
+			struct slice id = header_unfold(set->arena, field->value);
+			size_t open = slice_find(id, '<', 0);
+			token_add(
+			    set, "list",
+			    lower(set, (struct slice){id.data + (open < id.len ? open : 0), id.len - (open < id.len ? open : 0)}));
+		}
+		if (!is_read_elsewhere(field->name)) {
+			struct slice value = field->value;
+			value.len = value.len < VALUE_MAX ? value.len : VALUE_MAX;
+			token_text(set, slice_dup_lower(set->arena, field->name),
+			           mime_words_decode(set->arena, header_unfold(set->arena, value)), OTHER_WORDS_MAX);
 		}
 	}
 }
 
-/* Fields that say something by being there. */
-static void presence_tokens(struct token_set *set, const struct headers *headers)
+static void content_type_tokens(struct token_set *set, const struct headers *headers)
 {
-	static const char *const fields[] = {"In-Reply-To",
-	                                     "References",
-	                                     "List-Unsubscribe",
-	                                     "List-Id",
-	                                     "List-Post",
-	                                     "Sender",
-	                                     "Errors-To",
-	                                     "X-Mailer",
-	                                     "User-Agent",
-	                                     "MIME-Version",
-	                                     "X-Priority",
-	                                     "DKIM-Signature",
-	                                     "Content-Type",
-	                                     "Auto-Submitted",
-	                                     "Organization",
-	                                     "Reply-To",
-	                                     "Disposition-Notification-To",
-	                                     "Feedback-ID",
-	                                     NULL};
-	for (const char *const *name = fields; *name != NULL; name++) {
-		if (headers_find(headers, *name, 0) != NULL) {
-			token_add(set, "field", slice_from(slice_dup_lower(set->arena, slice_from(*name))));
+	struct slice value = field_text(set, headers, "Content-Type");
+	struct slice piece;
+	bool first = true;
+	while (value.len > 0 && slice_split(&value, ';', &piece)) {
+		piece = slice_trim(piece);
+		size_t equal = slice_find(piece, '=', 0);
+		if (first) {
+			token_add(set, "content-type", piece); /* as it is written */
+		} else if (slice_starts_nocase(piece, SLICE_LITERAL("boundary"))) {
+			shape_token(set, "boundary form", (struct slice){piece.data + equal, piece.len - equal});
+		} else {
+			token_add(set, "content-type", piece.len < 60 ? piece : SLICE_LITERAL("long parameter"));
 		}
+		first = false;
 	}
-	if (headers_count(headers, "Subject") > 1 || headers_count(headers, "From") > 1) {
-		token_add(set, "field", SLICE_LITERAL("twice"));
+}
+
+/* The two that were written first, by whom the author gave his mail to. */
+static void received_tokens(struct token_set *set, const struct headers *headers)
+{
+	size_t count = headers_count(headers, "Received");
+	for (size_t i = count < 2 ? 0 : count - 2; i < count; i++) {
+		struct slice value = headers_find(headers, "Received", i)->value;
+		value.len = value.len < 400 ? value.len : 400;
+		value.len = slice_find(value, ';', 0);
+		token_text(set, "received", header_unfold(set->arena, value), 30);
 	}
 }
 
 void token_header(struct token_set *set, const struct headers *headers)
 {
 	struct slice from_host = SLICE_LITERAL("");
+	token_group(set, INSPECT_GROUP_SUBJECT);
 	subject_tokens(set, headers);
+	token_group(set, INSPECT_GROUP_FROM);
 	from_tokens(set, headers, &from_host);
-	reply_to_tokens(set, headers, from_host);
+	token_group(set, INSPECT_GROUP_WAY);
 	to_tokens(set, headers);
+	received_tokens(set, headers);
+	token_group(set, INSPECT_GROUP_HEADER);
+	reply_to_tokens(set, headers, from_host);
 	date_tokens(set, headers);
 	message_id_tokens(set, headers, from_host);
-	program_tokens(set, headers);
-	presence_tokens(set, headers);
+	content_type_tokens(set, headers);
+	other_tokens(set, headers);
 }

@@ -49,9 +49,18 @@ static uint64_t hash(struct slice text, uint64_t seed)
 	return XXH3_64bits_withSeed(text.data, text.len, seed);
 }
 
-static uint64_t never_zero(uint64_t token)
+enum inspect_token_group token_group(struct token_set *set, enum inspect_token_group group)
 {
-	return token == 0 ? 1 : token;
+	enum inspect_token_group before = set->group;
+	set->group = group;
+	return before;
+}
+
+/* Never 0, which marks a free place. */
+static uint64_t in_group(const struct token_set *set, uint64_t hash)
+{
+	uint64_t rest = hash & ((UINT64_C(1) << INSPECT_GROUP_SHIFT) - 1);
+	return (uint64_t)set->group << INSPECT_GROUP_SHIFT | (rest == 0 ? 1 : rest);
 }
 
 static void tell(struct token_set *set, uint64_t token, const char *kind, const char *text)
@@ -65,7 +74,7 @@ static void tell(struct token_set *set, uint64_t token, const char *kind, const 
 
 void token_add(struct token_set *set, const char *kind, struct slice text)
 {
-	uint64_t token = never_zero(hash(text, hash(slice_from(kind), 0)));
+	uint64_t token = in_group(set, hash(text, hash(slice_from(kind), 0)));
 	keep(set, token);
 	if (set->named_count > 0 && name_wanted(set, token) != NULL) {
 		tell(set, token, kind, slice_dup(set->arena, text));
@@ -75,7 +84,7 @@ void token_add(struct token_set *set, const char *kind, struct slice text)
 void token_add_pair(struct token_set *set, const char *kind, struct slice first, struct slice second, bool gap)
 {
 	uint64_t token = hash(second, hash(first, hash(slice_from(kind), gap ? 2 : 1)));
-	token = never_zero(token);
+	token = in_group(set, token);
 	keep(set, token);
 	if (set->named_count > 0 && name_wanted(set, token) != NULL) {
 		tell(set, token, kind,

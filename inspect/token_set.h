@@ -13,7 +13,8 @@ struct token_set {
 	struct arena *arena;
 	uint64_t *slots; /* open addressing; 0: free */
 	size_t count;
-	bool cut; /* there was no more room */
+	bool cut;                       /* there was no more room */
+	enum inspect_token_group group; /* of tokens that are added now */
 	const uint64_t *named;
 	size_t named_count;
 	const char **names;
@@ -21,6 +22,9 @@ struct token_set {
 
 /* named: at most INSPECT_NAMED_MAX, as in the request; must outlive the set, as the arena must. */
 void token_set_init(struct token_set *set, struct arena *arena, const uint64_t *named, size_t named_count);
+
+/* Tokens that are added from now on belong to that group. Gives the one before. */
+enum inspect_token_group token_group(struct token_set *set, enum inspect_token_group group);
 
 /* The token "KIND: text". kind: a literal, "subject" or "" for the words of the text themselves. */
 void token_add(struct token_set *set, const char *kind, struct slice text);

@@ -69,7 +69,7 @@ static void link_path(struct token_set *set, struct slice rest)
 	}
 }
 
-void token_link(struct token_set *set, struct slice link)
+static void link_tokens(struct token_set *set, struct slice link)
 {
 	link.len = link.len < LINK_MAX ? link.len : LINK_MAX;
 	const char *host = urls_host(set->arena, link);
@@ -104,12 +104,26 @@ void token_link(struct token_set *set, struct slice link)
 	link_path(set, (struct slice){link.data + start, link.len - start});
 }
 
+void token_link(struct token_set *set, struct slice link)
+{
+	enum inspect_token_group before = token_group(set, INSPECT_GROUP_LINK);
+	link_tokens(set, link);
+	token_group(set, before);
+}
+
 /* ---- words ---- */
+
+static void add_in(struct token_set *set, enum inspect_token_group group, const char *kind, struct slice text)
+{
+	enum inspect_token_group before = token_group(set, group);
+	token_add(set, kind, text);
+	token_group(set, before);
+}
 
 static void word_address(struct stream *stream, struct slice word, size_t at)
 {
 	struct slice host = {word.data + at + 1, word.len - at - 1};
-	token_add(stream->set, "address domain", token_domain(host));
+	add_in(stream->set, INSPECT_GROUP_LINK, "address domain", token_domain(host));
 	stream->last_but_one = stream->last;
 	stream->last = SLICE_LITERAL("@");
 }
@@ -135,19 +149,19 @@ static void word_out(struct stream *stream, struct token_word *word)
 		for (size_t n = 32; class < 4 && word->text.len >= n; n *= 2) {
 			class ++;
 		}
-		token_add(stream->set, "long word", slice_from(lengths[class]));
+		add_in(stream->set, INSPECT_GROUP_TRICK, "long word", slice_from(lengths[class]));
 	} else if (word->digits > 0 && word->letters == 0) {
 		word_number(stream, word);
 	} else if (word->digits > CODE_DIGITS) {
-		token_add(stream->set, "code", slice_from(lengths[0]));
+		add_in(stream->set, INSPECT_GROUP_TRICK, "code", slice_from(lengths[0]));
 	} else {
 		stream_word(stream, word->text);
 	}
 	if (word->mixed) {
-		token_add(stream->set, "trick", SLICE_LITERAL("letters of several alphabets in a word"));
+		add_in(stream->set, INSPECT_GROUP_TRICK, "trick", SLICE_LITERAL("letters of several alphabets in a word"));
 	}
 	if (word->invisible) {
-		token_add(stream->set, "trick", SLICE_LITERAL("invisible characters in a word"));
+		add_in(stream->set, INSPECT_GROUP_TRICK, "trick", SLICE_LITERAL("invisible characters in a word"));
 	}
 }
 

@@ -76,10 +76,39 @@ static struct slice to_utf8(struct token_set *set, struct arena *scratch, const 
 	return mime_charset_guess(scratch, text);
 }
 
+/* What people do and programs do not, and the other way round. */
+static void layout(struct tokens *tokens, struct slice text)
+{
+	size_t lines = 0;
+	size_t quoted = 0;
+	size_t longest = 0;
+	for (size_t at = 0; at < text.len;) {
+		size_t end = slice_find(text, '\n', at);
+		lines++;
+		quoted += text.data[at] == '>' ? 1 : 0;
+		longest = end - at > longest ? end - at : longest;
+		at = end + 1;
+	}
+	token_group(&tokens->set, INSPECT_GROUP_HEADER);
+	static const char *const sizes[] = {"none", "a line", "few lines", "some lines", "many lines", "very many lines"};
+	size_t class = lines == 0 ? 0 : lines < 2 ? 1 : lines < 8 ? 2 : lines < 32 ? 3 : lines < 128 ? 4 : 5;
+	token_add(&tokens->set, "text of", slice_from(sizes[class]));
+	if (quoted > 0) {
+		token_add(&tokens->set, "text",
+		          quoted * 2 > lines ? SLICE_LITERAL("mostly quoted") : SLICE_LITERAL("quoted in part"));
+	}
+	token_add(&tokens->set, "text",
+	          longest < 80    ? SLICE_LITERAL("of short lines")
+	          : longest < 200 ? SLICE_LITERAL("of long lines")
+	                          : SLICE_LITERAL("of very long lines"));
+}
+
 static void visible_text(struct tokens *tokens, struct arena *scratch, struct slice text)
 {
+	layout(tokens, text);
 	text = head_and_tail(scratch, text, tokens->text_left);
 	tokens->text_left -= text.len < tokens->text_left ? text.len : tokens->text_left;
+	token_group(&tokens->set, INSPECT_GROUP_TEXT);
 	token_text(&tokens->set, "", text, WORDS_MAX);
 }
 
@@ -96,7 +125,7 @@ static bool is_any_of(struct slice name, const char *const *names)
 static void on_attribute(void *context, struct slice tag, struct slice name, struct slice value)
 {
 	static const char *const links[] = {"href", "src", "action", "background", NULL};
-	static const char *const looks[] = {"color", "bgcolor", "face", "size", "align", "width", "height", "border", NULL};
+	static const char *const looks[] = {"color", "bgcolor", "face", "size", NULL};
 	struct tokens *tokens = context;
 	if (name.data == NULL) {
 		token_add(&tokens->set, "html", tag);
@@ -116,10 +145,12 @@ static void page_text(struct tokens *tokens, struct arena *scratch, struct slice
 	strbuf_init(&render.hidden, scratch);
 	page = head_and_tail(scratch, page, tokens->page_left);
 	tokens->page_left -= page.len < tokens->page_left ? page.len : tokens->page_left;
+	token_group(&tokens->set, INSPECT_GROUP_FORM);
 	html_render(&render, page);
 	visible_text(tokens, scratch, (struct slice){render.visible.data, render.visible.len});
 	struct slice hidden = slice_trim((struct slice){render.hidden.data, render.hidden.len});
 	if (hidden.len > 0) {
+		token_group(&tokens->set, INSPECT_GROUP_TRICK);
 		token_add(&tokens->set, "trick", SLICE_LITERAL("hidden text"));
 		token_text(&tokens->set, "hidden", head_and_tail(scratch, hidden, TEXT_MAX / 8), HIDDEN_WORDS_MAX);
 	}
@@ -144,6 +175,7 @@ void tokens_part(struct tokens *tokens, const struct part *part, struct arena *s
 	if (tokens->files++ >= FILES_MAX) {
 		return;
 	}
+	token_group(&tokens->set, INSPECT_GROUP_FORM);
 	token_add(&tokens->set, "type", type.len == 0 ? SLICE_LITERAL("none") : type);
 	if (part->charset.len > 0 && part->charset.len < 40) {
 		token_add(&tokens->set, "charset", slice_from(slice_dup_lower(scratch, part->charset)));

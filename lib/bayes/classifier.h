@@ -21,10 +21,11 @@ enum classifier_class { CLASSIFIER_IS_HAM, CLASSIFIER_UNSURE, CLASSIFIER_IS_SPAM
 
 enum classifier_class classifier_class(double probability);
 
-/* Probability of spam, 0..1; 0.5 where nothing was learnt of either kind, or no token says anything. tokens: those of
- * the message, in any order; {0, 0} for one never seen. weights_r: NULL, or room for `count`: what each token added to
- * the logarithm of the odds (natural): above 0 for spam, 0 for one that was not used. */
-double classifier_classify(struct classifier_counts all, const struct classifier_counts *tokens, size_t count,
-                           double *weights_r);
+/* Probability of spam, 0..1; 0.5 where nothing was learnt of either kind, or no token was seen before. tokens: those of
+ * the message, in any order (the three top bits are the group, inspect.h); counts: of each, {0, 0} for one never seen.
+ * weights_r: NULL, or room for `count`: what each token added to the logarithm of the odds (natural): above 0 for spam,
+ * 0 for one that was never seen. */
+double classifier_classify(struct classifier_counts all, const uint64_t *tokens, const struct classifier_counts *counts,
+                           size_t count, double *weights_r);
 
 #endif

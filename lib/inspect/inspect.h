@@ -34,6 +34,19 @@ enum { INSPECT_TOKENS_MAX = 4096, INSPECT_NAMED_MAX = 32, INSPECT_DIGEST_SIZE = 
 /* Attached messages: how many are counted. */
 enum { INSPECT_ATTACHED_MAX = 100 };
 
+/* The three top bits of a token say where it stands: classifier.h weighs by that. */
+enum inspect_token_group {
+	INSPECT_GROUP_TEXT,
+	INSPECT_GROUP_SUBJECT,
+	INSPECT_GROUP_FROM,
+	INSPECT_GROUP_HEADER, /* other fields, their names and their order; the layout of texts */
+	INSPECT_GROUP_LINK,
+	INSPECT_GROUP_FORM,   /* of HTML and MIME, files */
+	INSPECT_GROUP_TRICK,  /* hidden text, mixed alphabets, codes */
+	INSPECT_GROUP_WAY     /* to whom, and by whose hosts */
+};
+enum { INSPECT_GROUP_SHIFT = 61 };
+
 /* Changes with what a message's tokens are (inspect/tokens.h): counts that were learnt with another one are of no use. */
 enum { INSPECT_TOKENIZER_VERSION = 1 };
 

@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/pipeline/housekeeping.h"
+#include "lib/pipeline/stage_bayes.h"
 #include "lib/pipeline/stage_dnsbl.h"
 #include "lib/pipeline/stage_geo.h"
 #include "lib/pipeline/stage_list.h"
@@ -29,6 +30,7 @@ struct engine {
 	struct store *store; /* NULL: none */
 	struct housekeeping *housekeeping; /* NULL: no store of the daemon's */
 	struct lists *lists;
+	struct bayes_cache *bayes;
 	struct dnsbl_health *dnsbl_health; /* NULL: explain */
 	struct geo *geo;
 	pthread_mutex_t lock; /* guards config: held for a pointer and a count only */
@@ -198,6 +200,13 @@ static void engine_configure_dnsbl(struct engine *engine, struct config *config)
 	                                                       .timeout_ns = dnsbl->timeout});
 }
 
+/* Where Bayes is off nothing is held. */
+static uint64_t engine_bayes_size(const struct config *config)
+{
+	const struct bayes_settings *bayes = config_settings(config, stages_section(&stage_bayes));
+	return config_mode(config, stages_section(&stage_bayes)) == MODE_OFF ? 0 : bayes->cache_size;
+}
+
 struct engine *engine_open(struct config *config, const struct engine_options *options, char **error_r)
 {
 	struct engine *engine = calloc(1, sizeof *engine);
@@ -229,6 +238,7 @@ struct engine *engine_open(struct config *config, const struct engine_options *o
 		keystore_create(engine_keys_dir(config), globals_user(config_settings(config, SECTION_GLOBALS), NULL));
 	engine->lists = lists_open(engine->store, engine->daemon);
 	engine_configure_lists(engine, config);
+	engine->bayes = bayes_cache_open(engine->store, engine->daemon, engine_bayes_size(config));
 	if (options->daemon) {
 		engine->dnsbl_health = dnsbl_health_create(engine->dns);
 		engine_configure_dnsbl(engine, config);
@@ -251,6 +261,7 @@ void engine_close(struct engine *engine)
 	geo_close(engine->geo);
 	keystore_destroy(engine->keystore);
 	lists_close(engine->lists);
+	bayes_cache_close(engine->bayes);
 	keeper_close(engine->keeper);
 	dns_close(engine->dns);
 	store_close(engine->store);
@@ -334,6 +345,7 @@ void engine_publish(struct engine *engine, struct config *config)
 	pthread_mutex_unlock(&engine->lock);
 	engine_configure_keeper(engine, config);
 	engine_configure_lists(engine, config);
+	bayes_cache_configure(engine->bayes, engine_bayes_size(config));
 	engine_configure_dnsbl(engine, config);
 	engine_log_counters(engine);
 	config_release(old);
@@ -404,6 +416,11 @@ void engine_stop_store(struct engine *engine)
 struct lists *engine_lists(struct engine *engine)
 {
 	return engine->lists;
+}
+
+struct bayes_cache *engine_bayes(struct engine *engine)
+{
+	return engine->bayes;
 }
 
 struct geo *engine_geo(struct engine *engine)

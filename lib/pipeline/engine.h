@@ -7,6 +7,7 @@
 #include "lib/geo/geo.h"
 #include "lib/inspect/keeper.h"
 #include "lib/inspect/poison.h"
+#include "lib/pipeline/bayes_cache.h"
 #include "lib/pipeline/lists.h"
 #include "lib/pipeline/dnsbl_health.h"
 #include "lib/policy/config.h"
@@ -54,6 +55,7 @@ struct message_budget *engine_message_budget(struct engine *engine);
 struct store *engine_store(struct engine *engine); /* NULL: there is none */
 bool engine_records(const struct engine *engine);  /* is there one that is written to: the daemon's? */
 struct lists *engine_lists(struct engine *engine); /* of lists { } and of the store */
+struct bayes_cache *engine_bayes(struct engine *engine); /* never NULL */
 struct dnsbl_health *engine_dnsbl_health(struct engine *engine); /* NULL in explain: nothing is tested beforehand */
 struct keystore *engine_keystore(struct engine *engine); /* of sign.keys_dir */
 struct geo *engine_geo(struct engine *engine);           /* never NULL */

@@ -4,6 +4,7 @@
 #include "lib/base/log.h"
 #include "lib/pipeline/rate_whose.h"
 #include "lib/pipeline/record.h"
+#include "lib/pipeline/stage_bayes.h"
 #include "lib/pipeline/stage_greylist.h"
 #include "lib/pipeline/stage_list.h"
 #include "lib/pipeline/stage_quarantine.h"
@@ -85,6 +86,29 @@ static enum store_result expire_rates(struct engine *engine, const struct config
 	return rates_expire(engine_store(engine), (uint64_t)now, settings->rows_max);
 }
 
+/* Of the housekeeping thread, of which there is one: where its walk through the tokens is. */
+static struct bayes_walk bayes_walk;
+
+static enum store_result forget_bayes(struct engine *engine, const struct config *config, int64_t now, bool *more_r)
+{
+	const struct bayes_settings *settings = config_settings(config, stages_section(&stage_bayes));
+	return bayes_forget(engine_store(engine), now - (int64_t)(settings->keep / CLOCK_NS_PER_S), now, more_r);
+}
+
+/* A day later than it may be: what messages were made of goes before (bayes_expire()). */
+static enum store_result expire_bayes(struct engine *engine, const struct config *config, int64_t now, bool *more_r)
+{
+	const struct bayes_settings *settings = config_settings(config, stages_section(&stage_bayes));
+	int64_t before = now - (int64_t)(settings->expire / CLOCK_NS_PER_S) - 86400;
+	uint64_t removed;
+	enum store_result result = bayes_expire(engine_store(engine), before, now, &bayes_walk, &removed);
+	*more_r = result == STORE_OK && !bayes_walk.done;
+	if (bayes_walk.done) {
+		bayes_walk = (struct bayes_walk){.done = false};
+	}
+	return result;
+}
+
 /* One bounded step, of one daemon of the fleet, every `interval` seconds. *more_r: another one is wanted soon. */
 static const struct {
 	const char *name;
@@ -96,6 +120,8 @@ static const struct {
 	{"quarantine", 600, expire_quarantine},
 	{"greylist", 60, expire_greylist},
 	{"rates", 60, expire_rates},
+	{"bayes", 600, forget_bayes},
+	{"bayes tokens", 86400, expire_bayes},
 };
 
 /* False: the thread is to stop. */

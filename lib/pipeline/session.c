@@ -214,6 +214,7 @@ static void transaction_reset(struct session *session)
 	session->poison = false;
 	session->inspection = (struct inspect_reply){.virus = INSPECT_VIRUS_NOT_ASKED};
 	session->dmarc = (struct dmarc_verdict){.result = AUTH_NONE, .domain = "", .org_domain = "", .policy_domain = ""};
+	session->bayes = NULL;
 	session->rate = NULL;
 	session->authres = NULL;
 	session->signature_count = 0;

@@ -26,6 +26,7 @@
 #include "lib/store/release_token.h"
 
 struct dnsbl_check;
+struct session_bayes;
 
 /* A change that is made at end of message, in this order. */
 enum edit_kind { EDIT_DELETE_HEADER, EDIT_INSERT_HEADER, EDIT_DELETE_RECIPIENT };
@@ -153,6 +154,7 @@ struct session {
 	size_t arc_trusted; /* sets from the newest down whose sealers are trusted one and all; of a chain that passes, or would
 	                       if it were not for DNS (temperror) */
 	struct dmarc_verdict dmarc;
+	struct session_bayes *bayes; /* stage_bayes.h; NULL: nothing was asked */
 	struct rate_state *rate; /* stage_rate.c's own; NULL until it has begun */
 	const char *authres; /* value of our Authentication-Results, NULL: none is added */
 	size_t signature_count; /* of our own */

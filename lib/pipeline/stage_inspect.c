@@ -2,6 +2,7 @@
  * waits: for the worker, at most until content.deadline. DNS goes on meanwhile. */
 #include "lib/base/clock.h"
 #include "lib/pipeline/pipeline.h"
+#include "lib/pipeline/stage_bayes.h"
 #include "lib/pipeline/stage_dnsbl.h"
 #include "lib/pipeline/stage_list.h"
 #include "lib/pipeline/stages.h"
@@ -40,6 +41,9 @@ static unsigned inspect_tasks(const struct session *session)
 	}
 	if (dnsbl_wants_links(session)) {
 		tasks |= INSPECT_URLS;
+	}
+	if (bayes_wants_tokens(session)) {
+		tasks |= INSPECT_TOKENS;
 	}
 	return tasks;
 }

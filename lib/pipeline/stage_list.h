@@ -22,6 +22,7 @@ extern const struct stage stage_dmarc;
 extern const struct stage stage_mime;
 extern const struct stage stage_attachment;
 extern const struct stage stage_virus;
+extern const struct stage stage_bayes;
 extern const struct stage stage_greylist; /* waits for all before it in the table */
 extern const struct stage stage_authres;
 extern const struct stage stage_sign; /* the last: it waits for all others */

@@ -11,8 +11,8 @@
 
 const struct stage *const stages[] = {
 	&stage_message, &stage_quarantine, &stage_upstream, &stage_geo, &stage_client, &stage_tls, &stage_dnsbl,
-	&stage_lists, &stage_rate, &stage_spf, &stage_dkim, &stage_arc, &stage_inspect, &stage_learn, &stage_dmarc, &stage_mime,
-	&stage_attachment, &stage_virus, &stage_greylist, &stage_authres, &stage_sign,
+	&stage_lists, &stage_rate, &stage_spf, &stage_dkim, &stage_arc, &stage_inspect, &stage_dmarc, &stage_learn, &stage_mime,
+	&stage_attachment, &stage_virus, &stage_bayes, &stage_greylist, &stage_authres, &stage_sign,
 };
 
 enum { STAGES_COUNT = sizeof stages / sizeof *stages };
@@ -56,6 +56,7 @@ static const struct section *const sections[] = {
 	&stage_mime.section,
 	&stage_attachment.section,
 	&stage_virus.section,
+	&stage_bayes.section,
 	&stage_greylist.section,
 	&stage_authres.section,
 	&stage_sign.section,

@@ -15,17 +15,12 @@ struct reading {
 	struct bayes_counts *totals, *counts;
 };
 
-static uint32_t count_of(const struct store_value *value)
-{
-	return value->integer < 0 ? 0 : value->integer > UINT32_MAX ? UINT32_MAX : (uint32_t)value->integer;
-}
-
 static bool read_row(void *context, const struct store_value *columns, size_t count)
 {
 	struct reading *reading = context;
 	size_t owner = (size_t)columns[0].integer;
 	int64_t i = columns[1].integer;
-	struct bayes_counts counts = {.spam = count_of(&columns[2]), .ham = count_of(&columns[3])};
+	struct bayes_counts counts = {.spam = bayes_count(&columns[2]), .ham = bayes_count(&columns[3])};
 	if (count == 4 && owner < reading->owner_count && i == -1) {
 		reading->totals[owner] = counts;
 	} else if (count == 4 && owner < reading->owner_count && i >= 0 && (size_t)i < reading->count) {

@@ -83,4 +83,50 @@ struct bayes_learnt {
 enum store_result bayes_find(struct store *store, const char *owner, const uint8_t *digest, bool *found_r,
                              struct bayes_learnt *learnt_r);
 
+/* ---- for a cache ---- */
+
+typedef void bayes_token_visit(void *context, uint64_t token, struct bayes_counts counts);
+/* An owner's tokens, ascending, at most `limit`, those behind *after; NULL: from the first. */
+enum store_result bayes_load(struct store *store, const char *owner, const uint64_t *after, size_t limit,
+                             bayes_token_visit *visit, void *context);
+
+/* Each change behind `since`, in the order of their commits, at most a hundred or so. tokens: whose counts are others
+ * than before; none: any may be. To be read anew: what this says is that they changed, and not how. Changes are kept
+ * for BAYES_CHANGES_S. */
+enum { BAYES_CHANGES_S = 3600 };
+typedef void bayes_change_visit(void *context, int64_t change, struct slice owner, const uint64_t *tokens,
+                                size_t count);
+enum store_result bayes_changes(struct store *store, int64_t since, bayes_change_visit *visit, void *context);
+
+/* ---- what goes ---- */
+
+/* Where a walk through all tokens is. All zero: before the first; done: behind the last. */
+struct bayes_walk {
+	char owner[BAYES_OWNER_MAX + 1];
+	uint64_t token;
+	bool begun, done;
+};
+/* A bounded step: removes those that were in one message only, before `before` (epoch seconds). It must not be later
+ * than the time up to which bayes_forget() was called: what is un-learnt has its tokens still, then. *removed_r: how
+ * many. */
+enum store_result bayes_expire(struct store *store, int64_t before, int64_t now, struct bayes_walk *walk,
+                               uint64_t *removed_r);
+/* A bounded step: the tokens of messages that were learnt before `before` are no longer kept; those stay known. Changes
+ * that caches have seen long ago go, too. *more_r: call again. */
+enum store_result bayes_forget(struct store *store, int64_t before, int64_t now, bool *more_r);
+
+/* ---- for the operator ---- */
+
+struct bayes_owner {
+	struct slice name; /* lives until the call returns */
+	struct bayes_counts learnt;
+	int64_t changed;       /* epoch seconds */
+	uint64_t tokens, once; /* and of these, that were in one message only */
+	uint64_t kept;         /* messages that can be un-learnt */
+	int64_t oldest;        /* of these, epoch seconds; 0: none */
+};
+typedef void bayes_owner_visit(void *context, const struct bayes_owner *owner);
+/* name NULL: all. It counts, so it takes a while. */
+enum store_result bayes_list(struct store *store, const char *name, bayes_owner_visit *visit, void *context);
+
 #endif

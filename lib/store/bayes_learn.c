@@ -17,39 +17,33 @@ enum {
 	ATTEMPTS = 16
 };
 
-#define NOW_CHANGE "(SELECT value FROM store_counter WHERE subject = 'bayes')"
-#define STILL_SO "EXISTS (SELECT 1 FROM bayes_change WHERE change = " NOW_CHANGE ")"
-
-/* Numbers from 0 to below a parameter. */
-#define NUMBERS(parameter)                                                                                             \
-	"WITH RECURSIVE n(i) AS (SELECT 0 WHERE " parameter " > 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < " parameter  \
-	") "
+#define STILL_SO "EXISTS (SELECT 1 FROM bayes_change WHERE change = " BAYES_NOW_CHANGE ")"
 
 /* $1: owner  $2: digests  $3: how many  $4: the class that each is to have, a byte; 0: none */
-static const char sql_state[] =
-    NUMBERS("$3") "SELECT n.i, l.class, l.version, CASE WHEN l.class <> get_byte($4, n.i) THEN l.tokens END"
-                  " FROM n CROSS JOIN bayes_learnt l WHERE l.owner = $1 AND l.digest = substr($2, n.i * 32 + 1, 32)";
+static const char sql_state[] = BAYES_NUMBERS(
+    "$3") "SELECT n.i, l.class, l.version, CASE WHEN l.class <> get_byte($4, n.i) THEN l.tokens END"
+          " FROM n CROSS JOIN bayes_learnt l WHERE l.owner = $1 AND l.digest = substr($2, n.i * 32 + 1, 32)";
 
 /* $1: owner  $2: digests  $3: how many  $4: now  $5: tokens  $6: how many are there  $7: counter when they were read */
 static const char sql_guard[] =
-    NUMBERS("$3") "INSERT INTO bayes_change (change, owner, time, tokens)"
-                  " SELECT " NOW_CHANGE ", $1, $4, $5"
-                  " WHERE $6 = (SELECT count(*) FROM n CROSS JOIN bayes_learnt l"
-                  " WHERE l.owner = $1 AND l.digest = substr($2, n.i * 32 + 1, 32) AND l.change <= $7)"
-                  " AND $6 = (SELECT count(*) FROM n CROSS JOIN bayes_learnt l"
-                  " WHERE l.owner = $1 AND l.digest = substr($2, n.i * 32 + 1, 32))"
-                  " RETURNING change";
+    BAYES_NUMBERS("$3") "INSERT INTO bayes_change (change, owner, time, tokens)"
+                        " SELECT " BAYES_NOW_CHANGE ", $1, $4, $5"
+                        " WHERE $6 = (SELECT count(*) FROM n CROSS JOIN bayes_learnt l"
+                        " WHERE l.owner = $1 AND l.digest = substr($2, n.i * 32 + 1, 32) AND l.change <= $7)"
+                        " AND $6 = (SELECT count(*) FROM n CROSS JOIN bayes_learnt l"
+                        " WHERE l.owner = $1 AND l.digest = substr($2, n.i * 32 + 1, 32))"
+                        " RETURNING change";
 
 /* $1: owner  $2: digests  $3: how many */
-static const char sql_remove[] = NUMBERS("$3") "DELETE FROM bayes_learnt WHERE owner = $1 AND digest IN"
-                                               " (SELECT substr($2, n.i * 32 + 1, 32) FROM n) AND " STILL_SO;
+static const char sql_remove[] = BAYES_NUMBERS("$3") "DELETE FROM bayes_learnt WHERE owner = $1 AND digest IN"
+                                                     " (SELECT substr($2, n.i * 32 + 1, 32) FROM n) AND " STILL_SO;
 
 static const char sql_insert[] = "INSERT INTO bayes_learnt (owner, digest, class, time, version, change, tokens)"
-                                 " SELECT $1, $2, $3, $4, $5, " NOW_CHANGE ", $6 WHERE " STILL_SO;
+                                 " SELECT $1, $2, $3, $4, $5, " BAYES_NOW_CHANGE ", $6 WHERE " STILL_SO;
 
 /* $1: owner  $2: records: token, difference of spam, of ham  $3: how many  $4: now */
 #define DIFFERENCE(at) "get_byte($2, n.i * 12 + " at ") * 256 + get_byte($2, n.i * 12 + " at " + 1) - 32768"
-static const char sql_tokens[] = NUMBERS(
+static const char sql_tokens[] = BAYES_NUMBERS(
     "$3") "INSERT INTO bayes_token (owner, token, spam, ham, seen)"
           " SELECT $1, substr($2, n.i * 12 + 1, 8), " DIFFERENCE("8") ", " DIFFERENCE(
               "10") ", $4"
@@ -60,12 +54,13 @@ static const char sql_tokens[] = NUMBERS(
 /* Behind it where something was taken off: tokens that no message has, and (a clock that was set back may have let
  * them expire too soon) those that would have less than none. */
 static const char sql_sweep[] =
-    NUMBERS("$3") "DELETE FROM bayes_token WHERE owner = $1 AND spam <= 0 AND ham <= 0 AND token IN"
-                  " (SELECT substr($2, n.i * 12 + 1, 8) FROM n) AND " STILL_SO;
-static const char sql_clamp[] = NUMBERS("$3") "UPDATE bayes_token SET spam = CASE WHEN spam < 0 THEN 0 ELSE spam END, "
-                                              "ham = CASE WHEN ham < 0 THEN 0 ELSE ham END"
-                                              " WHERE owner = $1 AND (spam < 0 OR ham < 0) AND token IN"
-                                              " (SELECT substr($2, n.i * 12 + 1, 8) FROM n) AND " STILL_SO;
+    BAYES_NUMBERS("$3") "DELETE FROM bayes_token WHERE owner = $1 AND spam <= 0 AND ham <= 0 AND token IN"
+                        " (SELECT substr($2, n.i * 12 + 1, 8) FROM n) AND " STILL_SO;
+static const char sql_clamp[] =
+    BAYES_NUMBERS("$3") "UPDATE bayes_token SET spam = CASE WHEN spam < 0 THEN 0 ELSE spam END, "
+                        "ham = CASE WHEN ham < 0 THEN 0 ELSE ham END"
+                        " WHERE owner = $1 AND (spam < 0 OR ham < 0) AND token IN"
+                        " (SELECT substr($2, n.i * 12 + 1, 8) FROM n) AND " STILL_SO;
 
 /* $1: owner  $2, $3: differences  $4: now */
 static const char sql_owner[] =

@@ -139,7 +139,7 @@ static void classify(struct bench *bench, const char *path)
 		for (size_t i = 0; i < reply.token_count; i++) {
 			counts[i] = find(bench, reply.tokens[i])->counts;
 		}
-		double probability = classifier_classify(bench->all, counts, reply.token_count, NULL);
+		double probability = classifier_classify(bench->all, reply.tokens, counts, reply.token_count, NULL);
 		printf("%s %.17g %s %zu\n", spam ? "spam" : "ham", probability, file, reply.token_count);
 		arena_reset(bench->arena);
 	}
@@ -167,7 +167,7 @@ static void measure(struct bench *bench, const char *path)
 		for (size_t i = 0; i < reply.token_count; i++) {
 			counts[i] = find(bench, reply.tokens[i])->counts;
 		}
-		classifier_classify(bench->all, counts, reply.token_count, NULL);
+		classifier_classify(bench->all, reply.tokens, counts, reply.token_count, NULL);
 		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
 		total += (double)(to.tv_sec - from.tv_sec) * 1e6 + (double)(to.tv_nsec - from.tv_nsec) / 1e3;
 		bytes += message.len;

@@ -2,6 +2,7 @@
  * `bayes_store_suite bench N` measures: N messages learnt in several ways, then read. */
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/pipeline/bayes_cache.h"
 #include "lib/store/bayes.h"
 #include "t/tap.h"
 #include "t/test_store.h"
@@ -10,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { NOW = 1764028800, MESSAGES = 40, TOKENS = 60, TOKEN_KINDS = 150, VERSION = 3 };
+enum { DAY = 86400, NOW = 1764028800, MESSAGES = 40, TOKENS = 60, TOKEN_KINDS = 150, VERSION = 3 };
 
 /* A generator of our own: the same numbers everywhere. */
 static uint64_t random_state = 88172645463325252u;
@@ -196,6 +197,106 @@ static void test_owners(struct store *store)
 	unlearn(store, "", 5);
 	bayes_read(store, owners, 3, pool[5].tokens, n, totals, counts);
 	ok(totals[0].ham == 0 && totals[2].spam == 1, "one owner's un-learning is not another's");
+}
+
+/* ---- what caches read, and what goes ---- */
+
+struct seen {
+	size_t tokens, wrong, changes, told;
+	int64_t change;
+	uint64_t last;
+};
+
+static void see_token(void *context, uint64_t token, struct bayes_counts counts)
+{
+	struct seen *seen = context;
+	seen->wrong += (seen->tokens++ > 0 && token <= seen->last) || counts.spam + counts.ham != 1;
+	seen->last = token;
+}
+
+static void see_change(void *context, int64_t change, struct slice owner, const uint64_t *tokens, size_t count)
+{
+	struct seen *seen = context;
+	(void)tokens;
+	seen->changes += slice_equal(owner, slice_from("cached")) && change > seen->change;
+	seen->told += count;
+	seen->change = change;
+}
+
+static void test_cache_reads(struct store *store)
+{
+	struct seen seen = {.tokens = 0};
+	int64_t before;
+	store_counter(store, "bayes", &before);
+	learn(store, "cached", BAYES_SPAM, 7);
+	bayes_load(store, "cached", NULL, 20, see_token, &seen);
+	size_t first = seen.tokens;
+	bayes_load(store, "cached", &seen.last, 1000, see_token, &seen);
+	ok(first == 20 && seen.tokens == pool[7].count && seen.wrong == 0,
+	   "all tokens of an owner, ascending, in two steps");
+	seen.change = before;
+	bayes_changes(store, before, see_change, &seen);
+	ok(seen.changes == 1 && seen.told == pool[7].count, "a change names its tokens");
+	before = seen.change;
+	learn(store, "cached", BAYES_SPAM, 7);
+	bayes_changes(store, before, see_change, &seen);
+	ok(seen.changes == 1, "what is known already changes nothing");
+	unlearn(store, "cached", 7);
+	bayes_changes(store, before, see_change, &seen);
+	ok(seen.changes == 2 && seen.told == 2 * pool[7].count, "un-learning is a change");
+}
+
+static void see_owner(void *context, const struct bayes_owner *owner)
+{
+	*(struct bayes_owner *)context = *owner;
+}
+
+static uint64_t expire(struct store *store, int64_t before)
+{
+	struct bayes_walk walk = {.done = false};
+	uint64_t all = 0;
+	for (int i = 0; i < 1000 && !walk.done; i++) {
+		uint64_t removed;
+		if (bayes_expire(store, before, NOW, &walk, &removed) != STORE_OK) {
+			return UINT64_MAX;
+		}
+		all += removed;
+	}
+	return all;
+}
+
+/* Before the other tests: what they learn would go, too. */
+static void test_expiry(struct store *store)
+{
+	struct bayes_owner owner = {.tokens = 0};
+	struct bayes_message old = {.class = BAYES_SPAM, .version = 1, .tokens = pool[8].tokens, .count = pool[8].count};
+	struct bayes_walk walk = {.done = false};
+	bool more, common[TOKEN_KINDS] = {false};
+	uint64_t removed, once = pool[8].count;
+	expire(store, NOW + 10);
+	memcpy(old.digest, pool[8].digest, sizeof old.digest);
+	bayes_learn_many(store, "expiry", &old, 1, NOW - 10 * DAY);
+	learn(store, "expiry", BAYES_HAM, 9);
+	for (size_t i = 0; i < pool[9].count; i++) {
+		common[pool[9].kinds[i]] = true;
+	}
+	for (size_t i = 0; i < pool[8].count; i++) {
+		once -= common[pool[8].kinds[i]];
+	}
+	bayes_list(store, "expiry", see_owner, &owner);
+	ok(owner.learnt.spam == 1 && owner.learnt.ham == 1 && owner.kept == 2 && owner.oldest == NOW - 10 * DAY &&
+	       owner.tokens == once + pool[9].count,
+	   "what is told of an owner");
+	is_int((long long)expire(store, NOW - 11 * DAY), 0, "nothing is so old");
+	ok(bayes_forget(store, NOW - 5 * DAY, NOW, &more) == STORE_OK && !more, "old messages' tokens are no longer kept");
+	is_int(unlearn(store, "expiry", 8), BAYES_FORGOTTEN, "such a message is not un-learnt");
+	is_int(learn(store, "expiry", BAYES_HAM, 8), BAYES_FORGOTTEN, "nor moved");
+	is_int(learn(store, "expiry", BAYES_SPAM, 8), BAYES_KNOWN, "nor learnt again");
+	is_int((long long)expire(store, NOW - 5 * DAY), (long long)once, "tokens that say nothing go");
+	is_int(unlearn(store, "expiry", 9), BAYES_UNLEARNT, "the others can be un-learnt");
+	bayes_list(store, "expiry", see_owner, &owner);
+	ok(owner.tokens == pool[8].count - once && owner.learnt.spam == 1 && owner.learnt.ham == 0, "exactly");
+	ok(bayes_expire(store, NOW, NOW, &walk, &removed) == STORE_OK, "a step");
 }
 
 /* ---- against a model ---- */
@@ -406,14 +507,64 @@ static void bench_read(struct store *store, uint64_t learnt)
 	}
 }
 
-static int bench(struct store *store, uint64_t count)
+static void bench_cache(struct store *store, uint64_t learnt)
 {
+	static struct bayes_counts totals, counts[BENCH_TOKENS];
+	enum { READS = 20000 };
+	const char *owner = "";
+	uint64_t tokens[BENCH_TOKENS];
+	struct bayes_cache *cache = bayes_cache_open(store, true, (uint64_t)1 << 30);
+	struct bayes_cache_status status = {.owners = 0};
+	uint64_t start = clock_now();
+	while (status.owners == 0) {
+		usleep(10000);
+		bayes_cache_get_status(cache, &status);
+	}
+	diag("in memory after %.2f s, %.1f MB", (double)(clock_now() - start) / 1e9, (double)status.bytes / 1e6);
+	bench_tokens(tokens, learnt + 1);
+	start = clock_now();
+	for (uint64_t i = 0; i < READS; i++) {
+		bayes_cache_read(cache, &owner, 1, tokens, BENCH_TOKENS, &totals, counts);
+	}
+	diag("the same from memory: %.1f us", (double)(clock_now() - start) / READS / 1e3);
+	bayes_cache_close(cache);
+}
+
+static void bench_owner(void *context, const struct bayes_owner *owner)
+{
+	(void)context;
+	diag("%llu tokens, %llu of them in one message", (unsigned long long)owner->tokens,
+	     (unsigned long long)owner->once);
+}
+
+static void bench_whole(struct store *store)
+{
+	struct bayes_walk walk = {.done = false};
+	uint64_t all = 0;
+	bayes_list(store, "", bench_owner, NULL);
+	uint64_t start = clock_now();
+	while (!walk.done) {
+		uint64_t removed;
+		if (bayes_expire(store, NOW + 1, NOW, &walk, &removed) != STORE_OK) {
+			return;
+		}
+		all += removed;
+	}
+	diag("%llu of them forgotten in %.1f s", (unsigned long long)all, (double)(clock_now() - start) / 1e9);
+}
+
+static int bench(struct store *store, const char *folder, uint64_t count)
+{
+	char command[64];
+	snprintf(command, sizeof command, "rm -rf %s", folder);
 	bench_learn(store, 0, 64, 1);
 	bench_learn(store, 64, count - count % 128, 128);
 	bench_learn(store, 64 + count, 64, 1);
 	bench_read(store, 128 + count);
+	bench_cache(store, 128 + count);
+	bench_whole(store);
 	store_close(store);
-	return 0;
+	return system(command);
 }
 
 int main(int argc, char **argv)
@@ -425,12 +576,14 @@ int main(int argc, char **argv)
 	}
 	pool_make();
 	if (argc == 3 && strcmp(argv[1], "bench") == 0) {
-		return bench(open_store(folder), strtoull(argv[2], NULL, 10));
+		return bench(open_store(folder), folder, strtoull(argv[2], NULL, 10));
 	}
 	test_processes(folder);
 	test_kill(folder);
 	struct store *store = open_store(folder);
+	test_expiry(store);
 	test_outcomes(store);
+	test_cache_reads(store);
 	test_limits(store);
 	test_owners(store);
 	test_random(store);
