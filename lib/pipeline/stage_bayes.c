@@ -107,7 +107,8 @@ const char *bayes_owner_of(const struct session *session, const struct recipient
 	if (recipient->address.domain[0] == '\0') {
 		return NULL;
 	}
-	size_t count = list_names_users(session->arena, &recipient->address, session_globals(session)->recipient_delimiter, users);
+	size_t count =
+	    list_names_users(session->arena, &recipient->address, session_globals(session)->recipient_delimiter, users);
 	return strlen(users[count - 1]) <= BAYES_OWNER_MAX ? users[count - 1] : NULL;
 }
 
@@ -154,8 +155,8 @@ static void judge(struct session *session, const struct bayes_settings *settings
 	}
 	if (bayes_r->learnt.spam >= settings->min_learnt && bayes_r->learnt.ham >= settings->min_learnt) {
 		bayes_r->state = SESSION_BAYES_JUDGED;
-		bayes_r->probability =
-		    classifier_classify(together(totals[0], own, settings->user_weight), tokens, count, weights);
+		bayes_r->probability = classifier_classify(together(totals[0], own, settings->user_weight),
+		                                           session->inspection.tokens, tokens, count, weights);
 	}
 }
 
