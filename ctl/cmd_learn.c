@@ -21,7 +21,6 @@ static const char usage[] =
     "usage: mailreeve learn spam|ham|forget [--config FILE] [--user ADDRESS] [--attached] [--quiet] "
     "[FILE|FOLDER|-]...\n"
     "       mailreeve learn spam|ham|forget --socket PATH ... as a member of control_group\n"
-    "       mailreeve learn import bogofilter|rspamd [--config FILE] [--user ADDRESS] FILE\n"
     "Teaches Bayes that messages are spam or ham (good mail), or has it forget them, exactly as if they had never "
     "been\n"
     "learnt. A FILE is one message or a mailbox (mbox); of a FOLDER that is a maildir what is in cur and new, of "

@@ -9,5 +9,8 @@ bool learn_import(struct learn_command *command, const char *format, const char 
 		    "rspamd keeps hashes of its own tokens, from which nobody can tell the words again, so what it "
 		    "has learnt cannot be taken over. Teach from the mail instead: mailreeve learn spam FOLDER");
 	}
-	return learn_refuse("import: unknown format \"%s\": bogofilter or rspamd", format);
+	return learn_refuse(
+	    "import: what \"%s\" has learnt cannot be taken over. Teach from the mail instead: mailreeve learn spam "
+	    "FOLDER",
+	    format);
 }

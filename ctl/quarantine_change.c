@@ -118,6 +118,10 @@ static bool release_copy(struct quarantine_command *command, const struct submit
 	if (good) {
 		enum submit_result sent = hand_over(command, relay, found, &token, content, &reply);
 		good = settle(command, relay, found, &token, sent, reply);
+		/* What is forced has a finding that no release lifts. That it could not be learnt does not undo the release. */
+		if (good && !command->force) {
+			quarantine_learn(command, found, false, content);
+		}
 	}
 	free((char *)(uintptr_t)content.data);
 	return good;
@@ -201,8 +205,24 @@ bool quarantine_do_release_and_allow(struct quarantine_command *command)
 
 /* ---- delete, expire ---- */
 
+/* Before it is deleted: its content may go with it. */
+static bool learn_spam(struct quarantine_command *command, const struct quarantine_found *found)
+{
+	struct slice content;
+	enum quarantine_result result = quarantine_content(command->store, found->message.id, &content);
+	if (result != QUARANTINE_OK) {
+		return quarantine_refuse("%s: not learnt: %s", name_of(command, found), quarantine_result_text(result));
+	}
+	bool good = quarantine_learn(command, found, true, content);
+	free((char *)(uintptr_t)content.data);
+	return good;
+}
+
 static bool delete_one(struct quarantine_command *command, const struct quarantine_found *found)
 {
+	if (command->spam && !learn_spam(command, found)) {
+		return false;
+	}
 	enum quarantine_result result =
 	    quarantine_delete(command->store, found->message.id, found->copy.n, command->by, command->now);
 	if (result != QUARANTINE_OK) {
