@@ -254,6 +254,7 @@ static void test_request(void)
 	                             .now = 1700000000,
 	                             .deadline_ms = 1234,
 	                             .keys = &keys,
+	                             .attached = 5,
 	                             .arc_keys = &arc_keys};
 	struct inspect_request out;
 	arc_keys.items[0] = (struct dkim_key){
@@ -267,6 +268,7 @@ static void test_request(void)
 	ok(get_request(packet, n, &out), "a request comes through");
 	ok(out.tasks == in.tasks && out.message_size == in.message_size && out.now == in.now, "its numbers");
 	is_int(out.deadline_ms, 1234, "deadline");
+	is_int(out.attached, 5, "which attached message");
 	is_int(out.message_fd, -1, "the descriptor is not in it");
 	is_int((long long)out.keys->count, 3, "keys");
 	is_text(out.keys->items[0].domain, "example.com", "domain");
