@@ -55,6 +55,7 @@ listen = 127.0.0.1
 ssl = no
 disable_plaintext_auth = no
 first_valid_uid = 1
+default_vsz_limit = 0
 first_valid_gid = 1
 mail_location = maildir:$dir/mail/%u
 passdb {
