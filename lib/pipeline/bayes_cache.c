@@ -14,7 +14,7 @@
 /* While many messages are learnt an owner is read whole again and again: not more often than this, and no more than a
  * tenth of the time. */
 #define WHOLE_EVERY CLOCK_NS_PER_S
-enum { WHOLE_SHARE = 10, LOAD_STEP = 16384, WANTED_MAX = 64 };
+enum { WHOLE_SHARE = 10, LOAD_STEP = 16384, WANTED_MAX = 64, OWNERS_MAX = 10000 };
 
 /* The tables that are held, by owner. Immutable but for what is in the tables. */
 struct view {
@@ -224,7 +224,8 @@ static void make_room(struct bayes_cache *cache)
 		struct view *view = view_acquire(cache);
 		struct bayes_table *oldest = NULL;
 		char owner[BAYES_OWNER_MAX + 1];
-		for (size_t i = 0; i < view->count && view_bytes(view) > most; i++) {
+		bool full = view->count > OWNERS_MAX || view_bytes(view) > most;
+		for (size_t i = 0; i < view->count && full; i++) {
 			struct bayes_table *table = view->tables[i];
 			if (table->owner[0] != '\0' && (oldest == NULL || atomic_load(&table->used) < atomic_load(&oldest->used))) {
 				oldest = table;
@@ -450,6 +451,9 @@ static void look(struct bayes_cache *cache)
 {
 	int64_t newest;
 	uint64_t now = clock_now();
+	if (atomic_load_explicit(&cache->bytes_max, memory_order_relaxed) == 0) {
+		return; /* nobody asks: once it is not 0 all is read anew */
+	}
 	atomic_fetch_add_explicit(&cache->tick, 1, memory_order_relaxed);
 	bool good = store_counter(cache->store, "bayes", &newest) == STORE_OK;
 	bool resized = atomic_exchange(&cache->resized, false);

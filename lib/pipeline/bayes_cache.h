@@ -14,7 +14,7 @@ struct bayes_cache;
 
 /* store NULL: there is none; else it outlives the cache. watch: hold something, and a thread for it; without it the
  * store is asked each time. bytes_max: of all tables; the owners that were not asked for the longest time go first, and
- * one that alone is too large is not held. */
+ * one that alone is too large is not held. 0: nothing is, the store is not even looked at. */
 struct bayes_cache *bayes_cache_open(struct store *store, bool watch, uint64_t bytes_max);
 void bayes_cache_close(struct bayes_cache *cache); /* takes NULL */
 void bayes_cache_configure(struct bayes_cache *cache, uint64_t bytes_max);

@@ -3,7 +3,7 @@
 use v5.36;
 use Test::More;
 use Mailreeve::Postgres;
-use Mailreeve::Process qw(test_program);
+use Mailreeve::Process qw(run_ok test_program work_dir write_file);
 BEGIN { plan skip_all => 'PostgreSQL is not installed' if !defined Mailreeve::Postgres::programs() }
 
 my $postgres = Mailreeve::Postgres->start;
@@ -13,4 +13,21 @@ while (my $line = <$suite>) {
     $line =~ /^(not )?ok \d+ - (.*)/ ? ok(!$1, $2) : $line =~ /^1\.\./ ? () : diag($line);
 }
 ok(close $suite, 'bayes_store_suite on PostgreSQL');
+
+# From SQLite to PostgreSQL, by way of an export: it can still be un-learnt there.
+my ($mailreeve, $probe) = (test_program('mailreeve'), test_program('t/suite/bayesprobe'));
+$postgres->sql('template1', 'CREATE DATABASE other');
+my %locations = (sqlite => 'sqlite:' . work_dir() . '/bayes.db', other => $postgres->location('other'));
+my %config = map { $_ => write_file(work_dir() . "/$_.conf", "user = root\nstore { location = \"$locations{$_}\" spill_dir = \"" . work_dir() . "/spill\" }\n") } keys %locations;
+my @messages = map { write_file(work_dir() . "/$_.eml", "Subject: message $_\n\nabout " . join(' ', map { "word$_" } $_ .. $_ + 9) . "\n") } 1 .. 4;
+run_ok($probe, $locations{sqlite}, '', 'spam', @messages[ 0, 1 ]);
+run_ok($probe, $locations{sqlite}, 'user@example.com', 'ham', @messages[ 2, 3 ]);
+my $dump = work_dir() . '/bayes.dump';
+run_ok($mailreeve, 'store', 'export', $dump, '--quiet', '--config', $config{sqlite});
+run_ok($mailreeve, 'store', 'import', $dump, '--quiet', '--config', $config{other});
+my @status = map { run_ok($mailreeve, 'bayes', 'status', '--json', '--config', $config{$_}) } qw(sqlite other);
+like($status[0], qr/"owner":"","spam":2,"ham":0,.*"owner":"user\@example\.com","spam":0,"ham":2,/, 'two owners have learnt');
+is($status[1], $status[0], 'an export and an import into the other database keep all of it');
+run_ok($probe, $locations{other}, '', 'unlearn', @messages[ 0, 1 ]);
+like(run_ok($mailreeve, 'bayes', 'status', '', '--json', '--config', $config{other}), qr/"owner":"","spam":0,"ham":0,"tokens":0,/, 'where it is un-learnt');
 done_testing();

@@ -562,7 +562,9 @@ static int bench(struct store *store, const char *folder, uint64_t count)
 	bench_learn(store, 64 + count, 64, 1);
 	bench_read(store, 128 + count);
 	bench_cache(store, 128 + count);
-	bench_whole(store);
+	if (getenv("MAILREEVE_BENCH_KEEP") == NULL) {
+		bench_whole(store);
+	}
 	store_close(store);
 	return system(command);
 }

@@ -53,7 +53,7 @@ is_deeply($pass->{recipients}, [ { rcpt => 'b@dst.example', action => 'accept', 
 is_deeply([ map { [ @{$_}{qw(edit name index)} ] } @{ $pass->{edits} } ],
     [ [ 'delete_header', 'Authentication-Results', 1 ], [ 'insert_header', 'Authentication-Results', 0 ] ],
     'edits: the forged one goes, ours comes');
-ok(!defined $pass->{$_}, "$_ is null: it does not exist yet") for qw(bayes virus reply);
+ok(!defined $pass->{$_}, "$_ is null") for qw(bayes virus reply);
 is_deeply($pass->{attachments}, [], 'attachments: none; the text of the message is none');
 is_deeply($pass->{arc}, { result => 'none', instances => 0, sealer => undef, oldest_pass => undef, sets => [], trusted => JSON::PP::false, sealed => undef,
     problem => undef }, 'arc: no chain');
