@@ -23,7 +23,7 @@ static const char usage[] =
     "       mailreeve quarantine show ID [--raw] [--json]\n"
     "       mailreeve quarantine release ID... [--rcpt ADDRESS] [--force]\n"
     "       mailreeve quarantine release-and-allow ID... [--rcpt ADDRESS]\n"
-    "       mailreeve quarantine delete ID... [--rcpt ADDRESS]\n"
+    "       mailreeve quarantine delete ID... [--rcpt ADDRESS] [--spam]\n"
     "       mailreeve quarantine expire\n"
     "       mailreeve quarantine stats [--json]\n"
     "       mailreeve quarantine list|release|delete --mta [QUEUEID...]\n"
@@ -31,6 +31,7 @@ static const char usage[] =
     "STATE: held (unless said otherwise), releasing, released, deleted, expired. TIME: 2026-11-24, 2026-11-24T12:00,\n"
     "seconds since 1970, or 36h and 7d for so long ago. --force: release in spite of enforced findings, such as "
     "viruses.\n"
+    "--spam: Bayes learns it as spam; what is released it learns as good mail (learn.release).\n"
     "All take --config FILE. --mta: of what the MTA of this host holds (quarantine.method = hold).\n";
 
 enum {
@@ -44,7 +45,8 @@ enum {
 	OPT_JSON,
 	OPT_RAW,
 	OPT_FORCE,
-	OPT_MTA
+	OPT_MTA,
+	OPT_SPAM
 };
 
 static const struct option long_options[] = {
@@ -59,6 +61,7 @@ static const struct option long_options[] = {
     {"raw", no_argument, NULL, OPT_RAW},
     {"force", no_argument, NULL, OPT_FORCE},
     {"mta", no_argument, NULL, OPT_MTA},
+    {"spam", no_argument, NULL, OPT_SPAM},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -210,6 +213,8 @@ static bool take_option(struct quarantine_command *command, int option, const ch
 		return command->force = true;
 	case OPT_MTA:
 		return command->mta = true;
+	case OPT_SPAM:
+		return command->spam = true;
 	default:
 		fputs(usage, stderr);
 		return false;
@@ -353,6 +358,7 @@ static int run(struct quarantine_command *command, const char *name)
 			return EXIT_USAGE;
 		}
 		bool good = command_open(command, subcommands[i].writes) && subcommands[i].run(command);
+		keeper_close(command->keeper);
 		store_close(command->store);
 		config_release(command->config);
 		return good ? EXIT_SUCCESS : EXIT_FAILURE;

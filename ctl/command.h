@@ -19,6 +19,7 @@ int cmd_dnsbl(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_find(int argc, char **argv);
 int cmd_key(int argc, char **argv);
+int cmd_learn(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_reload(int argc, char **argv);
 int cmd_restart(int argc, char **argv);

@@ -218,6 +218,17 @@ static const char *virus_text(struct session *session)
 	return NULL;
 }
 
+static const char *learn_text(struct session *session)
+{
+	for (size_t i = 0; i < session->finding_count; i++) {
+		const struct finding *finding = session->findings[i];
+		if (strncmp(finding->code->code, "learn.", 6) == 0) {
+			return finding->detail[0] != '\0' ? finding->detail : finding->code->reply;
+		}
+	}
+	return "not for learning";
+}
+
 static const char *mime_text(struct session *session)
 {
 	const struct inspect_reply *reply = &session->inspection;
@@ -319,6 +330,7 @@ static const struct stage_summary {
 	{&stage_arc, false, arc_text},
 	{&stage_inspect, false, inspect_text},
 	{&stage_dmarc, false, dmarc_text},
+	{&stage_learn, false, learn_text},
 	{&stage_mime, false, mime_text},
 	{&stage_attachment, false, attachment_text},
 	{&stage_virus, false, virus_text},

@@ -17,6 +17,7 @@ static const struct command commands[] = {
     {"explain", cmd_explain, "say what the daemon would do with a message, and why"},
     {"find", cmd_find, "find messages in the history"},
     {"key", cmd_key, "make, publish, activate and retire the keys that sign"},
+    {"learn", cmd_learn, "teach Bayes what is spam and what is not, or have it forget"},
     {"list", cmd_list, "add, remove, show, import and export allow and block entries"},
     {"quarantine", cmd_quarantine, "look at what is quarantined, release or delete it"},
     {"reload", cmd_reload, "have the daemon read its configuration again"},

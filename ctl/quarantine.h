@@ -2,6 +2,7 @@
 #ifndef MAILREEVE_CTL_QUARANTINE_H
 #define MAILREEVE_CTL_QUARANTINE_H
 
+#include "lib/inspect/keeper.h"
 #include "lib/pipeline/stage_quarantine.h"
 #include "lib/policy/config.h"
 
@@ -11,7 +12,7 @@
 struct quarantine_command {
 	const char *config_path;
 	struct quarantine_filter filter; /* list; of the others owner and state */
-	bool json, raw, force, mta;
+	bool json, raw, force, mta, spam;
 	char **words; /* behind the subcommand */
 	int word_count;
 	uint64_t now;
@@ -21,6 +22,7 @@ struct quarantine_command {
 	const struct quarantine_settings *settings;
 	const char *helo;
 	struct store *store;
+	struct keeper *keeper; /* NULL until something is learnt */
 };
 
 /* A copy that a word on the command line means. */
@@ -47,6 +49,11 @@ bool quarantine_find_word(struct quarantine_command *command, const char *word, 
 
 /* Text of the network, safe for a terminal, at most max bytes. */
 const char *quarantine_safe(struct quarantine_command *command, struct slice text, size_t max);
+
+/* Teaches Bayes what a person has decided: that a released message is good mail (where learn.release says so), or that a
+ * deleted one is spam; never of one with an enforced finding. False: it could not be done, or not with --spam; said. */
+bool quarantine_learn(struct quarantine_command *command, const struct quarantine_found *found, bool spam,
+                      struct slice content);
 
 bool quarantine_do_list(struct quarantine_command *command);
 bool quarantine_do_show(struct quarantine_command *command);

@@ -79,6 +79,16 @@ static bool for_each_held(struct quarantine_command *command,
 	return good;
 }
 
+/* That it could not be learnt does not undo the release. */
+static void learn_released(struct quarantine_command *command, const struct quarantine_found *found)
+{
+	struct slice content;
+	if (quarantine_content(command->store, found->message.id, &content) == QUARANTINE_OK) {
+		quarantine_learn(command, found, false, content);
+		free((char *)(uintptr_t)content.data);
+	}
+}
+
 static bool release_one(struct quarantine_command *command, const struct quarantine_found *found)
 {
 	const char *reply;
@@ -93,7 +103,12 @@ static bool release_one(struct quarantine_command *command, const struct quarant
 	                                .now = command->now};
 	enum release_outcome outcome =
 	    release_copy(&release, command->arena, found->message.id, found->copy.n, &reply, &shown);
-	return tell(command, name_of(command, found), outcome, reply, shown);
+	bool good = tell(command, name_of(command, found), outcome, reply, shown);
+	/* What is forced has a finding that no release lifts. */
+	if (outcome == RELEASE_DONE && !command->force) {
+		learn_released(command, found);
+	}
+	return good;
 }
 
 bool quarantine_do_release(struct quarantine_command *command)
@@ -135,8 +150,24 @@ bool quarantine_do_release_and_allow(struct quarantine_command *command)
 
 /* ---- delete, expire ---- */
 
+/* Before it is deleted: its content may go with it. */
+static bool learn_spam(struct quarantine_command *command, const struct quarantine_found *found)
+{
+	struct slice content;
+	enum quarantine_result result = quarantine_content(command->store, found->message.id, &content);
+	if (result != QUARANTINE_OK) {
+		return quarantine_refuse("%s: not learnt: %s", name_of(command, found), quarantine_result_text(result));
+	}
+	bool good = quarantine_learn(command, found, true, content);
+	free((char *)(uintptr_t)content.data);
+	return good;
+}
+
 static bool delete_one(struct quarantine_command *command, const struct quarantine_found *found)
 {
+	if (command->spam && !learn_spam(command, found)) {
+		return false;
+	}
 	enum quarantine_result result =
 	    quarantine_delete(command->store, found->message.id, found->copy.n, command->by, command->now);
 	if (result != QUARANTINE_OK) {

@@ -1,6 +1,7 @@
 #include "inspect/worker.h"
 
 #include "inspect/arc_inspect.h"
+#include "inspect/attached.h"
 #include "inspect/clamav.h"
 #include "inspect/content.h"
 #include "inspect/dkim_verify.h"
@@ -46,6 +47,17 @@ static void warm_up(const struct pool_settings *settings, struct arena *arena)
 	arena_reset(arena);
 }
 
+/* The message that is asked about: attached to the one that came; empty: there is none. */
+static struct slice attached_message(const struct inspect_request *request, const struct pool_settings *settings,
+                                     struct slice message, struct arena *arena, struct inspect_reply *reply_r)
+{
+	struct part_budget budget = {.bytes = settings->scan_size_max,
+	                             .parts = settings->scan_files_max,
+	                             .depth_max = settings->scan_recursion_max,
+	                             .deadline = clock_now() + request->deadline_ms / 3 * CLOCK_NS_PER_MS};
+	return attached_find(message, request->attached, &budget, arena, &reply_r->attached_count);
+}
+
 static void inspect(const struct inspect_request *request, const struct pool_settings *settings, struct slice message,
                     struct arena *arena, struct inspect_reply *reply_r, int *files_fd_r)
 {
@@ -62,7 +74,13 @@ static void inspect(const struct inspect_request *request, const struct pool_set
 	}
 	start = clock_now();
 	unsigned tasks = request->tasks & (INSPECT_VIRUS | INSPECT_FILES | INSPECT_URLS | INSPECT_EXPORT);
-	struct tokens *tokens = (request->tasks & INSPECT_TOKENS) == 0 ? NULL : tokens_open(arena, message, request);
+	bool wanted = (request->tasks & INSPECT_TOKENS) != 0;
+	if (wanted && request->attached > 0) {
+		message = attached_message(request, settings, message, arena, reply_r);
+		wanted = message.len > 0;
+		tasks = 0;
+	}
+	struct tokens *tokens = !wanted ? NULL : tokens_open(arena, message, request);
 	if (tasks != 0 || tokens != NULL) {
 		content_inspect(message, tasks, request->deadline_ms, settings, tokens, arena, reply_r, files_fd_r);
 		reply_r->virus_us = (uint32_t)((clock_now() - start) / 1000);

@@ -2,6 +2,8 @@
 
 #include "lib/http/server.h"
 #include "milter/handover.h"
+#include "lib/pipeline/stage_learn.h"
+#include "milter/control_learn.h"
 #include "milter/listener.h"
 #include "milter/reload.h"
 
@@ -49,6 +51,7 @@ static void on_restart(void *context, struct http_request *request, struct http_
 
 /* The context of each handler is the engine. */
 static const struct http_route routes[] = {
+    {"POST", "/learn", HTTP_ANY, LEARN_BODY_MAX, control_learn},
     {"POST", "/reload", HTTP_OWNER, 0, on_reload},
     {"POST", "/restart", HTTP_OWNER, 0, on_restart},
     {NULL, NULL, HTTP_OWNER, 0, NULL},

@@ -31,6 +31,9 @@ enum inspect_task {
 /* Tokens: how many are told, and how many of them may be asked for by name. */
 enum { INSPECT_TOKENS_MAX = 4096, INSPECT_NAMED_MAX = 32, INSPECT_DIGEST_SIZE = 32 };
 
+/* Attached messages: how many are counted. */
+enum { INSPECT_ATTACHED_MAX = 100 };
+
 /* The three top bits of a token say where it stands: classifier.h weighs by that. */
 enum inspect_token_group {
 	INSPECT_GROUP_TEXT,
@@ -75,6 +78,7 @@ struct inspect_request {
 	const struct arc_keys *arc_keys; /* NULL: none */
 	size_t named_count;           /* INSPECT_TOKENS: at most INSPECT_NAMED_MAX */
 	const uint64_t *named;        /* tokens whose readable text is wanted */
+	unsigned attached;            /* INSPECT_TOKENS, and nothing else: of the nth message that is attached to it; 0: of itself */
 	/* INSPECT_EXPORT: a tar of the contents, a regular file that the worker wrote: nobody but a scanner should read it.
 	 * -1: none. The caller closes it. Else NULL. */
 	int *files_fd_r;
@@ -140,6 +144,7 @@ struct inspect_reply {
 	const char *const *token_names; /* "subject: cheap + pills", parallel to named; NULL: the message has no such token */
 	/* SHA-256 of what makes it the same message for learning, however it was brought here: 0 without INSPECT_TOKENS */
 	uint8_t content_digest[INSPECT_DIGEST_SIZE];
+	unsigned attached_count; /* messages that are attached to it, where `attached` is not 0; less than that: no tokens */
 	uint32_t dkim_us, virus_us, arc_us; /* time each took; virus: the search for files too; arc: the body's hash too */
 };
 

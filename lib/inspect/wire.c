@@ -51,6 +51,7 @@ size_t wire_put_request(const struct inspect_request *request, char *packet_r)
 	put_arc_keys(&writer, request->arc_keys);
 	wire_put_u32(&writer, (uint32_t)request->named_count);
 	wire_put(&writer, request->named, request->named_count * sizeof *request->named);
+	wire_put_u32(&writer, request->attached);
 	return wire_writer_length(&writer);
 }
 
@@ -79,6 +80,7 @@ bool wire_get_request(struct slice packet, struct arena *arena, struct inspect_r
 	uint64_t *named = arena_alloc(arena, request_r->named_count * sizeof *named);
 	wire_get(&reader, named, request_r->named_count * sizeof *named);
 	request_r->named = named;
+	request_r->attached = (unsigned)wire_get_upto(&reader, INSPECT_ATTACHED_MAX);
 	return wire_reader_done(&reader);
 }
 

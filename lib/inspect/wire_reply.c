@@ -183,6 +183,7 @@ static void put_tokens(struct wire_writer *writer, const struct inspect_reply *r
 		wire_put_text(writer, reply->token_names[i]);
 	}
 	wire_put(writer, reply->content_digest, sizeof reply->content_digest);
+	wire_put_u32(writer, reply->attached_count);
 }
 
 /* Each of them is counted once: one that comes twice would count double. */
@@ -203,6 +204,7 @@ static void get_tokens(struct wire_reader *reader, struct inspect_reply *reply_r
 	}
 	reply_r->token_names = names;
 	wire_get(reader, reply_r->content_digest, sizeof reply_r->content_digest);
+	reply_r->attached_count = (unsigned)wire_get_upto(reader, INSPECT_ATTACHED_MAX);
 }
 
 size_t wire_put_reply(const struct inspect_reply *reply, char *packet_r)

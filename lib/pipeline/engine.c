@@ -122,7 +122,7 @@ static void engine_keeper_settings(const struct engine *engine, const struct con
 	pool->ignored = virus->ignore;
 }
 
-static char *engine_program(const char *program)
+char *engine_inspect_program(const char *program)
 {
 	program = program != NULL ? program : getenv("MAILREEVE_INSPECT");
 	char *copy = strdup(program != NULL ? program : MR_LIBEXECDIR "/mailreeve-inspect");
@@ -215,7 +215,7 @@ struct engine *engine_open(struct config *config, const struct engine_options *o
 	}
 	pthread_mutex_init(&engine->lock, NULL);
 	engine->config = config_acquire(config);
-	engine->inspect_program = engine_program(options->inspect_program);
+	engine->inspect_program = engine_inspect_program(options->inspect_program);
 	engine->daemon = options->daemon;
 	engine->poison = poison_create();
 	struct keeper_settings settings;

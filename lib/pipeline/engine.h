@@ -47,6 +47,9 @@ const char *engine_name(const struct config *config, struct arena *arena);
 /* The resolver as configured, or the master file. NULL with *error_r (free()). For commands that need no more. */
 struct dns *engine_open_dns(const struct config *config, const char *zone, char **error_r);
 
+/* The program of the workers: the one given, else MAILREEVE_INSPECT in the environment, else the installed one. free() */
+char *engine_inspect_program(const char *program);
+
 bool engine_is_daemon(const struct engine *engine); /* what it decides is done; false: it is only told */
 struct dns *engine_dns(struct engine *engine);
 struct keeper *engine_keeper(struct engine *engine);

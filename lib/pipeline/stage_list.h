@@ -17,6 +17,7 @@ extern const struct stage stage_spf;     /* stage_spf.c, and so on */
 extern const struct stage stage_dkim;
 extern const struct stage stage_arc;
 extern const struct stage stage_inspect;
+extern const struct stage stage_learn;
 extern const struct stage stage_dmarc;
 extern const struct stage stage_mime;
 extern const struct stage stage_attachment;

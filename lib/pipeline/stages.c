@@ -11,7 +11,7 @@
 
 const struct stage *const stages[] = {
 	&stage_message, &stage_quarantine, &stage_upstream, &stage_geo, &stage_client, &stage_tls, &stage_dnsbl,
-	&stage_lists, &stage_rate, &stage_spf, &stage_dkim, &stage_arc, &stage_inspect, &stage_dmarc, &stage_mime,
+	&stage_lists, &stage_rate, &stage_spf, &stage_dkim, &stage_arc, &stage_inspect, &stage_dmarc, &stage_learn, &stage_mime,
 	&stage_attachment, &stage_virus, &stage_bayes, &stage_digest, &stage_greylist, &stage_authres, &stage_sign,
 };
 
@@ -52,6 +52,7 @@ static const struct section *const sections[] = {
 	&stage_arc.section,
 	&stage_inspect.section,
 	&stage_dmarc.section,
+	&stage_learn.section,
 	&stage_mime.section,
 	&stage_attachment.section,
 	&stage_virus.section,

@@ -16,6 +16,10 @@ my %expected = (
     'usr/local/share/man/man5/mailreeve.conf.5' => 0644,
     'usr/local/share/doc/mailreeve/mailreeve.conf' => 0644,
     'usr/local/share/doc/mailreeve/README' => 0644,
+    'usr/local/share/doc/mailreeve/dovecot/mailreeve-learn' => 0755,
+    'usr/local/share/doc/mailreeve/dovecot/report-ham.sieve' => 0644,
+    'usr/local/share/doc/mailreeve/dovecot/report-spam.sieve' => 0644,
+    'usr/local/share/doc/mailreeve/dovecot/90-mailreeve.conf' => 0644,
     'usr/local/share/doc/mailreeve/LICENSE' => 0644,
 );
 for my $path (sort keys %expected) {

@@ -22,7 +22,7 @@ my ($table) = $readme =~ /^What the defaults do\n-+\n\n(.*?)\n\n/ms;
 my (%told, $outcome);
 for my $line (split /\n/, $table // '') {
     my ($codes, $answer) = $line =~ /^\s+(.*?)(?:\s{2,}(\S.*))?$/;
-    ($outcome) = map { /^550/ ? 'reject' : /^451/ ? 'tempfail' : /^held/ ? 'quarantine' : /^taken, not delivered/ ? 'discard' : /named/ ? 'tag' : 'ignore' } $answer if $answer;
+    ($outcome) = map { /^550/ ? 'reject' : /^451/ ? 'tempfail' : /^held/ ? 'quarantine' : /^taken/ ? 'discard' : /named/ ? 'tag' : 'ignore' } $answer if $answer;
     $told{$_} = $outcome for grep { /\./ } split /,\s*/, $codes;
 }
 is($told{'virus.found'}, 'reject', "README's table can be read");

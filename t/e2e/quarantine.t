@@ -72,6 +72,31 @@ sub relay ($text, $to = 'quarantine@dst.example') {
     Mailreeve::Smtp->wait_for_message($self->{sink}, "Subject: $id");
 }
 
+# ---- what Bayes learns of it ----
+{
+    my $learnt = sub {
+        my ($all) = grep { $_->{owner} eq '' } @{ decode_json(($self->mailreeve('bayes', 'status', '--json'))[1]) };
+        return $all ? "$all->{spam}/$all->{ham}" : '0/0';
+    };
+    my $before = $learnt->();
+    my ($spam, $ham) = split m{/}, $before;
+    my $good = quarantined('good mail that was held');
+    my ($status, $text) = $self->ctl('release', (rows($good))[0]{id});
+    like($text, qr/as good mail: 1 learnt/, 'what is released is learnt as good mail');
+    is($learnt->(), "$spam/" . ($ham + 1), 'for everybody');
+    my $bad = quarantined('spam that was held');
+    ($status, $text) = $self->ctl('delete', (rows($bad))[0]{id}, '--spam');
+    is($status, 0, 'delete --spam') or diag $text;
+    like($text, qr/as spam: 1 learnt.*: deleted/s, 'what is deleted so is learnt as spam');
+    is($learnt->(), ($spam + 1) . '/' . ($ham + 1), 'which the store knows');
+    $self->configure('method = store', "learn { release = no }\n");
+    my $other = quarantined('more good mail that was held');
+    ($status, $text) = $self->ctl('release', (rows($other))[0]{id});
+    is($status, 0, 'learn.release = no: it is released') or diag $text;
+    is($learnt->(), ($spam + 1) . '/' . ($ham + 1), 'and not learnt');
+    $self->configure('method = store');
+}
+
 # ---- tokens ----
 {
     my $token = '1 0123456789ABCDEF/1 00112233445566778899aabbccddeeff 1900000000 forced ' . '0' x 64;
@@ -189,6 +214,9 @@ sub silent_relay () {
     my ($status, $text) = $self->ctl('release', $row->{id});
     isnt($status, 0, 'it is not released');
     like($text, qr/held as before: 550 5\.7\.1 .*Not released because of virus\.found/, 'because it is a virus');
+    ($status, $text) = $self->ctl('delete', $row->{id}, '--spam');
+    isnt($status, 0, 'nor is it learnt as spam');
+    like($text, qr/not learnt, as it has an enforced finding/, 'for the same reason');
     is((rows($id))[0]{state}, 'held', 'it is held as before');
     ($status, $text) = $self->ctl('release', '--force', $row->{id});
     is($status, 0, "unless the administrator insists") or diag $text;

@@ -50,6 +50,7 @@ static struct inspect_reply reply_sample(void)
 	                              .name_count = 2,
 	                              .token_names = names,
 	                              .content_digest = {2, [31] = 33},
+	                              .attached_count = 7,
 	                              .signature_count = 2,
 	                              .signatures = signatures,
 	                              .arc = {.result = AUTH_PASS, .count = 2, .sets = sets, .oldest_pass = 2, .from_signed = true},
@@ -103,6 +104,7 @@ static void test_reply(void)
 	is_text(out.token_names[0], "subject: cheap + pills", "a token's name");
 	ok(out.name_count == 2 && out.token_names[1] == NULL, "and none of another");
 	ok(out.content_digest[0] == 2 && out.content_digest[31] == 33, "the digest of the content");
+	ok(out.attached_count == 7, "how many messages are attached");
 	for (size_t i = 0; i < n; i++) {
 		if (get_reply(packet, i, &out)) {
 			ok(false, "%zu bytes of %zu are no reply", i, n);
@@ -255,6 +257,7 @@ static void test_request(void)
 	                             .named_count = 2,
 	                             .named = named,
 	                             .keys = &keys,
+	                             .attached = 5,
 	                             .arc_keys = &arc_keys};
 	struct inspect_request out;
 	arc_keys.items[0] = (struct dkim_key){
@@ -269,6 +272,7 @@ static void test_request(void)
 	ok(out.tasks == in.tasks && out.message_size == in.message_size && out.now == in.now, "its numbers");
 	is_int(out.deadline_ms, 1234, "deadline");
 	ok(out.named_count == 2 && out.named[0] == UINT64_MAX && out.named[1] == 7, "tokens whose names are wanted");
+	is_int(out.attached, 5, "which attached message");
 	is_int(out.message_fd, -1, "the descriptor is not in it");
 	is_int((long long)out.keys->count, 3, "keys");
 	is_text(out.keys->items[0].domain, "example.com", "domain");

@@ -74,6 +74,7 @@ sub mailreeve ($self, @words) {
     my $pid = open my $out, '-|';
     if ($pid == 0) {
         open STDERR, '>&', \*STDOUT;
+        $ENV{MAILREEVE_INSPECT} = reachable(test_program('mailreeve-inspect'));
         exec test_program('mailreeve'), @words, '--config', $self->{daemon}{config};
     }
     local $/ = undef;
