@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/pipeline/meter.h"
 #include "lib/pipeline/stages.h"
 #include "lib/policy/globals.h"
 #include "milter/edits.h"
@@ -170,6 +171,7 @@ static bool session_enter(void)
 		return true;
 	}
 	atomic_fetch_sub(&server.sessions, 1);
+	meter_count(engine_meter(server.engine), METER_SESSION_REFUSED, 1);
 	return false;
 }
 
@@ -555,4 +557,19 @@ void callbacks_stop(void)
 	server.stopped = true;
 	pthread_cond_broadcast(&server.changed);
 	pthread_mutex_unlock(&server.lock);
+}
+
+void callbacks_health(void *context, struct arena *arena, struct health_check *check_r)
+{
+	const char *problem = listener_problem(server.listener);
+	(void)context;
+	if (atomic_load(&server.draining)) {
+		check_r->state = HEALTH_WARNING;
+		check_r->text = "the daemon is ending: what runs is finished";
+	} else if (problem != NULL) {
+		check_r->state = HEALTH_CRITICAL;
+		check_r->text = problem;
+	} else {
+		check_r->text = arena_printf(arena, "%zu transactions under way", callbacks_running());
+	}
 }

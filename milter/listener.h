@@ -30,13 +30,16 @@ void listener_destroy(struct listener *listener);
 const char *listener_spec(const struct listener *listener);
 /* The file mode for umask while it binds. */
 mode_t listener_mode(const struct listener *listener);
-/* Binds it ourselves, where libmilter does not: a descriptor that listens, or -1 with *error_r. Only for a unix socket. */
+/* Binds it ourselves, where libmilter does not: a descriptor that listens, or -1 with *error_r. */
 int listener_bind(const struct listener *listener, char **error_r);
 /* After it has: owner, group, the public name. Run as root in a folder of the unprivileged user, so it follows no link.
  */
 bool listener_publish(struct listener *listener, char **error_r);
 /* No new connections by the public name. */
 void listener_withdraw(struct listener *listener);
+
+/* After it is published: NULL, or why no MTA can connect; static. Does not wait; wakes as listener_wake(). */
+const char *listener_problem(const struct listener *listener);
 
 /* Connects to ourselves and hangs up, without waiting: wakes libmilter's pool of threads, which loses wake-ups. */
 void listener_wake(const struct listener *listener);

@@ -1,9 +1,9 @@
 #include "milter/reload.h"
 
 #include "lib/base/log.h"
+#include "lib/pipeline/logging.h"
 #include "lib/pipeline/stages.h"
 #include "lib/policy/config_files.h"
-#include "lib/policy/globals.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -19,13 +19,15 @@ void reload_init(struct engine *the_engine, const char *config_path)
 	path = config_path;
 }
 
-/* Line by line: an error may have several. */
+/* Line by line: an error may have several. As events, of which none is held back. */
 static void log_lines(const char *text)
 {
 	for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
-		log_error("%.*s", (int)(end - text), text);
+		char *line = strndup(text, (size_t)(end - text));
+		log_event(LOG_LEVEL_ERROR, "configuration", line == NULL ? "" : line, NULL, 0);
+		free(line);
 	}
-	log_error("%s", text);
+	log_event(LOG_LEVEL_ERROR, "configuration", text, NULL, 0);
 }
 
 static char *read_and_publish(void)
@@ -37,8 +39,7 @@ static char *read_and_publish(void)
 	if (config == NULL) {
 		return error;
 	}
-	const struct globals *globals = config_settings(config, SECTION_GLOBALS);
-	log_set_level((enum log_level)globals->log_level);
+	logging_apply(config);
 	engine_publish(engine, config);
 	config_release(config);
 	return NULL;
@@ -50,6 +51,7 @@ char *reload(void)
 	char *error = read_and_publish();
 	pthread_mutex_unlock(&one_at_a_time);
 	if (error != NULL) {
+		engine_reload_refused(engine);
 		log_lines(error);
 		log_error("reload: the configuration stays as it was");
 	} else {
