@@ -7,10 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char usage[] = "usage: mailreeve log level [--config FILE] [[STAGE] LEVEL]\n"
-                            "  -c, --config FILE    the daemon's configuration file, which names its control socket\n"
-                            "LEVEL is error, warning, info or debug; of STAGE alone, or of all. The next reload sets what the\n"
-                            "configuration says. Without LEVEL: prints what is in force.\n";
+static const char usage[] =
+    "usage: mailreeve log level [--config FILE] [[STAGE] LEVEL]\n"
+    "  -c, --config FILE    the daemon's configuration file, which names its control socket\n"
+    "LEVEL is error, warning, info or debug; of STAGE alone, or of all. The next reload sets what the\n"
+    "configuration says. Without LEVEL: prints what is in force.\n";
 
 /* Words go into a URL: what is not of these letters is no stage and no level. */
 static bool is_word(const char *text)

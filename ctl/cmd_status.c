@@ -1,4 +1,5 @@
-/* status: one screen on how the daemon and what it depends on does, and an exit status as plug-ins of Nagios have it. */
+/* status: one screen on how the daemon and what it depends on does, and an exit status as plug-ins of Nagios have it.
+ */
 #include "ctl/command.h"
 #include "ctl/status_read.h"
 #include "lib/base/slice.h"
@@ -26,19 +27,21 @@ static void print_health(const json_t *root, struct arena *arena)
 {
 	size_t i;
 	const json_t *check;
-	json_array_foreach(status_member(root, "health"), i, check) {
+	json_array_foreach(status_member(root, "health"), i, check)
+	{
 		const char *state = status_text(check, "state", arena);
-		printf("  %-9s %-14s %s\n", state,
-		       status_text(check, "name", arena), status_text(check, "text", arena));
+		printf("  %-9s %-14s %s\n", state, status_text(check, "name", arena), status_text(check, "text", arena));
 	}
 }
 
 static void print_rates(const json_t *root, struct arena *arena)
 {
-	static const char *const names[] = {"accept", "tag", "quarantine", "tempfail", "discard", "reject", "refused_at_rcpt"};
+	static const char *const names[] = {"accept",  "tag",    "quarantine",     "tempfail",
+	                                    "discard", "reject", "refused_at_rcpt"};
 	printf("\nmessages       a second:  1 min   5 min  15 min   since the start\n");
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		printf("  %-21s %7.2f %7.2f %7.2f   %15.0f\n", names[i], status_number(root, arena_printf(arena, "rates.1.%s", names[i])),
+		printf("  %-21s %7.2f %7.2f %7.2f   %15.0f\n", names[i],
+		       status_number(root, arena_printf(arena, "rates.1.%s", names[i])),
 		       status_number(root, arena_printf(arena, "rates.5.%s", names[i])),
 		       status_number(root, arena_printf(arena, "rates.15.%s", names[i])),
 		       status_number(root, arena_printf(arena, "totals.%s", names[i])));
@@ -55,7 +58,8 @@ static void print_databases(const json_t *root, struct arena *arena)
 	const char *oldest = NULL;
 	double oldest_age = 0;
 	double now = status_number(root, "now");
-	json_object_foreach((json_t *)(uintptr_t)status_member(root, "databases"), key, built) {
+	json_object_foreach((json_t *)(uintptr_t)status_member(root, "databases"), key, built)
+	{
 		double age = now - json_number_value(built);
 		if (!json_is_null(built) && (oldest == NULL || age > oldest_age)) {
 			oldest = key;
@@ -66,9 +70,9 @@ static void print_databases(const json_t *root, struct arena *arena)
 		printf("oldest database: %s, %s\n", oldest, status_age(oldest_age < 0 ? 0 : oldest_age, arena));
 	}
 	if (!json_is_null(status_member(root, "sizes")) && status_member(root, "sizes") != NULL) {
-		printf("quarantine: %.0f held, %.0f KB; greylist: %.0f wait, %.0f have passed\n", status_number(root, "sizes.quarantine_held"),
-		       status_number(root, "sizes.quarantine_bytes") / 1024, status_number(root, "sizes.greylist_waiting"),
-		       status_number(root, "sizes.greylist_passed"));
+		printf("quarantine: %.0f held, %.0f KB; greylist: %.0f wait, %.0f have passed\n",
+		       status_number(root, "sizes.quarantine_held"), status_number(root, "sizes.quarantine_bytes") / 1024,
+		       status_number(root, "sizes.greylist_waiting"), status_number(root, "sizes.greylist_passed"));
 	}
 }
 
@@ -77,9 +81,11 @@ static void print_tasks(const json_t *root, struct arena *arena)
 	size_t i;
 	const json_t *task;
 	double now = status_number(root, "now");
-	json_array_foreach(status_member(root, "tasks"), i, task) {
+	json_array_foreach(status_member(root, "tasks"), i, task)
+	{
 		double left = status_number(task, "next") - now;
-		printf("%s%s in %s", i == 0 ? "next tasks: " : ", ", status_text(task, "name", arena), status_age(left < 0 ? 0 : left, arena));
+		printf("%s%s in %s", i == 0 ? "next tasks: " : ", ", status_text(task, "name", arena),
+		       status_age(left < 0 ? 0 : left, arena));
 	}
 	fputs(i == 0 ? "" : "\n", stdout);
 }
@@ -94,8 +100,9 @@ static void print_screen(const json_t *root, struct arena *arena)
 		strftime(loaded, sizeof loaded, "%Y-%m-%d %H:%M:%S", &local);
 	}
 	/* The first line alone is what monitoring shows. */
-	printf("mailreeved %s: %s, up %s, pid %.0f\n", status_text(root, "version", arena), status_text(root, "state", arena),
-	       status_age(status_number(root, "uptime"), arena), status_number(root, "pid"));
+	printf("mailreeved %s: %s, up %s, pid %.0f\n", status_text(root, "version", arena),
+	       status_text(root, "state", arena), status_age(status_number(root, "uptime"), arena),
+	       status_number(root, "pid"));
 	printf("configuration: %s, read %s\n\n", path[0] == '\0' ? "the defaults" : path, loaded);
 	print_health(root, arena);
 	print_rates(root, arena);
@@ -124,8 +131,10 @@ static int show(const struct config *config, bool as_json)
 
 int cmd_status(int argc, char **argv)
 {
-	static const struct option long_options[] = {
-	    {"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
+	                                             {"json", no_argument, NULL, 'j'},
+	                                             {"help", no_argument, NULL, 'h'},
+	                                             {NULL, 0, NULL, 0}};
 	const char *path = NULL;
 	bool as_json = false;
 	int option;

@@ -132,8 +132,10 @@ static int once(const struct config *config)
 
 int cmd_top(int argc, char **argv)
 {
-	static const struct option long_options[] = {
-	    {"config", required_argument, NULL, 'c'}, {"once", no_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
+	                                             {"once", no_argument, NULL, 'o'},
+	                                             {"help", no_argument, NULL, 'h'},
+	                                             {NULL, 0, NULL, 0}};
 	const char *path = NULL;
 	bool one = false;
 	int option;

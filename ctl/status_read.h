@@ -7,7 +7,8 @@
 
 #include <jansson.h>
 
-/* json_decref(). NULL: the daemon did not answer, or not well; that was printed. quick: it does not ask the resolver. */
+/* json_decref(). NULL: the daemon did not answer, or not well; that was printed. quick: it does not ask the resolver.
+ */
 json_t *status_read(const struct config *config, bool quick, struct arena *arena);
 
 /* A member by its path, "minute.message.p50"; 0, or "" where there is none. Texts are printable: bytes that a terminal

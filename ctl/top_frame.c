@@ -49,12 +49,13 @@ static void rates(struct frame *frame)
 	for (size_t i = 0; i < sizeof minutes / sizeof *minutes; i++) {
 		const char *base = arena_printf(frame->arena, "rates.%s", minutes[i]);
 		double values[7];
-		static const char *const names[7] = {"accept", "tag", "quarantine", "tempfail", "discard", "reject", "refused_at_rcpt"};
+		static const char *const names[7] = {"accept",  "tag",    "quarantine",     "tempfail",
+		                                     "discard", "reject", "refused_at_rcpt"};
 		for (size_t j = 0; j < 7; j++) {
 			values[j] = number(frame, arena_printf(frame->arena, "%s.%s", base, names[j]));
 		}
-		line(frame, "  %2s min   %8.2f %7.2f  %7.2f  %7.2f %7.2f %7.2f %7.2f", minutes[i], values[0], values[1], values[2], values[3],
-		     values[4], values[5], values[6]);
+		line(frame, "  %2s min   %8.2f %7.2f  %7.2f  %7.2f %7.2f %7.2f %7.2f", minutes[i], values[0], values[1],
+		     values[2], values[3], values[4], values[5], values[6]);
 	}
 }
 
@@ -77,24 +78,29 @@ static void times(struct frame *frame)
 	size_t count = 0;
 	const char *key;
 	json_t *value;
-	json_object_foreach((json_t *)(uintptr_t)status_member(frame->root, "minute.stages"), key, value) {
+	json_object_foreach((json_t *)(uintptr_t)status_member(frame->root, "minute.stages"), key, value)
+	{
 		if (count < STAGES_MAX && status_number(value, "count") > 0) {
 			all[count++] = (struct stage_times){key, status_number(value, "p50"), status_number(value, "p99")};
 		}
 	}
 	qsort(all, count, sizeof *all, by_p99);
 	line(frame, "time, last minute  %10s %10s    %10s %10s", "p50", "p99", "p50", "p99");
-	line(frame, "  %-16s %10s %10s dns%10s %10s", "whole message", status_seconds(number(frame, "minute.message.p50"), frame->arena),
-	     status_seconds(number(frame, "minute.message.p99"), frame->arena), status_seconds(number(frame, "minute.dns_wait.p50"), frame->arena),
+	line(frame, "  %-16s %10s %10s dns%10s %10s", "whole message",
+	     status_seconds(number(frame, "minute.message.p50"), frame->arena),
+	     status_seconds(number(frame, "minute.message.p99"), frame->arena),
+	     status_seconds(number(frame, "minute.dns_wait.p50"), frame->arena),
 	     status_seconds(number(frame, "minute.dns_wait.p99"), frame->arena));
 	for (size_t i = 0; i < STAGES_SHOWN / 2; i++) {
 		const struct stage_times *left = &all[i];
 		const struct stage_times *right = &all[i + STAGES_SHOWN / 2];
 		if (i + STAGES_SHOWN / 2 < count) {
 			line(frame, "  %-16s %10s %10s  %-10s %10s %10s", left->name, status_seconds(left->p50, frame->arena),
-			     status_seconds(left->p99, frame->arena), right->name, status_seconds(right->p50, frame->arena), status_seconds(right->p99, frame->arena));
+			     status_seconds(left->p99, frame->arena), right->name, status_seconds(right->p50, frame->arena),
+			     status_seconds(right->p99, frame->arena));
 		} else if (i < count) {
-			line(frame, "  %-16s %10s %10s", left->name, status_seconds(left->p50, frame->arena), status_seconds(left->p99, frame->arena));
+			line(frame, "  %-16s %10s %10s", left->name, status_seconds(left->p50, frame->arena),
+			     status_seconds(left->p99, frame->arena));
 		}
 	}
 }
@@ -103,7 +109,8 @@ static const char *entry(const struct frame *frame, const char *list, size_t i, 
 {
 	const json_t *item = json_array_get(status_member(frame->root, arena_printf(frame->arena, "minute.%s", list)), i);
 	const char *name = status_text(item, "name", frame->arena);
-	return item == NULL ? "" : arena_printf(frame->arena, "%6.0f %.*s", status_number(item, "count"), (int)room - 7, name);
+	return item == NULL ? ""
+	                    : arena_printf(frame->arena, "%6.0f %.*s", status_number(item, "count"), (int)room - 7, name);
 }
 
 /* Two columns: names are ASCII, as the daemon has escaped them. */
@@ -126,10 +133,12 @@ static void health(struct frame *frame)
 	size_t i;
 	const json_t *check;
 	bool any = false;
-	json_array_foreach(status_member(frame->root, "health"), i, check) {
+	json_array_foreach(status_member(frame->root, "health"), i, check)
+	{
 		const char *state = status_text(check, "state", frame->arena);
 		if (strcmp(state, "warning") == 0 || strcmp(state, "critical") == 0) {
-			line(frame, "%s: %s: %s", state, status_text(check, "name", frame->arena), status_text(check, "text", frame->arena));
+			line(frame, "%s: %s: %s", state, status_text(check, "name", frame->arena),
+			     status_text(check, "text", frame->arena));
 			any = true;
 		}
 	}
@@ -143,14 +152,17 @@ const char *top_frame(const json_t *status, size_t rows, size_t columns, struct 
 	struct frame frame = {.rows = rows, .columns = columns, .arena = arena, .root = status};
 	strbuf_init(&frame.out, arena);
 	line(&frame, "mailreeved %s  up %s  %s  sessions %.0f", status_text(status, "version", arena),
-	     status_age(number(&frame, "uptime"), arena), status_text(status, "state", arena), number(&frame, "totals.sessions_open"));
+	     status_age(number(&frame, "uptime"), arena), status_text(status, "state", arena),
+	     number(&frame, "totals.sessions_open"));
 	health(&frame);
 	rates(&frame);
-	line(&frame, "dns: %.0f asked, %.0f from cache, %.0f under way, %.0f timed out, %.0f SERVFAIL", number(&frame, "dns.questions"),
-	     number(&frame, "dns.cache_hits"), number(&frame, "dns.in_flight"), number(&frame, "dns.timeouts"), number(&frame, "dns.servfail"));
-	line(&frame, "workers: %.0f of %.0f busy, %.0f wait, %.0f crashed, %.0f timed out;  store: %.0f queued, %.0f KB spilled",
-	     number(&frame, "workers.busy"), number(&frame, "workers.workers"), number(&frame, "workers.waiting"), number(&frame, "workers.crashed"),
-	     number(&frame, "workers.timed_out"), number(&frame, "store.queued"), number(&frame, "store.spilled_bytes") / 1024);
+	line(&frame, "dns: %.0f asked, %.0f from cache, %.0f under way, %.0f timed out, %.0f SERVFAIL",
+	     number(&frame, "dns.questions"), number(&frame, "dns.cache_hits"), number(&frame, "dns.in_flight"),
+	     number(&frame, "dns.timeouts"), number(&frame, "dns.servfail"));
+	line(&frame, "workers: %.0f/%.0f busy, %.0f wait, %.0f crashed, %.0f hung; store: %.0f queued, %.0f KB on disk",
+	     number(&frame, "workers.busy"), number(&frame, "workers.workers"), number(&frame, "workers.waiting"),
+	     number(&frame, "workers.crashed"), number(&frame, "workers.timed_out"), number(&frame, "store.queued"),
+	     number(&frame, "store.spilled_bytes") / 1024);
 	times(&frame);
 	names(&frame, "senders", "recipients");
 	names(&frame, "clients", "findings");

@@ -27,7 +27,8 @@ static const struct http_route routes[] = {
 
 struct exporter *exporter_open(const struct metrics_options *options, uid_t user, gid_t group, char **error_r)
 {
-	const struct listener_settings settings = {.option = "metrics.listen", .spec = options->spec, .mode = 0666, .group = ""};
+	const struct listener_settings settings = {
+	    .option = "metrics.listen", .spec = options->spec, .mode = 0666, .group = ""};
 	struct exporter *exporter = options->spec[0] == '\0' ? NULL : calloc(1, sizeof *exporter);
 	if (exporter == NULL) {
 		return NULL;

@@ -136,14 +136,16 @@ static bool log_journal(const struct log_line *line)
 	return sent >= 0;
 }
 
-static void emit(enum log_level level, const char *event, const char *text, const struct log_field *fields, size_t count)
+static void emit(enum log_level level, const char *event, const char *text, const struct log_field *fields,
+                 size_t count)
 {
 	int saved = errno;
 	size_t stage = stage_now;
 	struct log_line line = {.level = level,
 	                        .priority = log_syslog_priority(level),
 	                        .ident = atomic_load(&who),
-	                        .stage = stage > NO_STAGE && stage <= atomic_load(&stage_count) ? stage_names[stage - 1] : NULL,
+	                        .stage =
+	                            stage > NO_STAGE && stage <= atomic_load(&stage_count) ? stage_names[stage - 1] : NULL,
 	                        .event = event,
 	                        .text = text,
 	                        .fields = fields,

@@ -1,5 +1,5 @@
-/* log: one line an event, to syslog (facility mail), the journal or standard error, as text or as a JSON object. Safe from
- * any thread; never called while a mutex is held. Arguments from the network go through text_escape() first. */
+/* log: one line an event, to syslog (facility mail), the journal or standard error, as text or as a JSON object. Safe
+ * from any thread; never called while a mutex is held. Arguments from the network go through text_escape() first. */
 #ifndef MAILREEVE_BASE_LOG_H
 #define MAILREEVE_BASE_LOG_H
 
@@ -11,8 +11,8 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG, LOG_TARGET_JOURNAL };
 enum log_form { LOG_FORM_TEXT, LOG_FORM_JSON };
 
-/* ident must live as long as the process. Until the first call everything goes to standard error at level info, as text.
- * The journal that cannot be reached, at first or later, is replaced by syslog. */
+/* ident must live as long as the process. Until the first call everything goes to standard error at level info, as
+ * text. The journal that cannot be reached, at first or later, is replaced by syslog. */
 void log_open(enum log_target target, const char *ident);
 /* Where the journal is; by default /run/systemd/journal/socket. Before log_open(). The text must live on. */
 void log_set_journal(const char *path);
@@ -38,13 +38,13 @@ struct log_field {
 	const char *value;
 	enum log_kind kind;
 };
-/* text is the line where lines are text; the fields stand in JSON (with "event") and in the journal (MAILREEVE_KEY). What
- * does not fit is left out, and "cut" says so. Never held back. */
+/* text is the line where lines are text; the fields stand in JSON (with "event") and in the journal (MAILREEVE_KEY).
+ * What does not fit is left out, and "cut" says so. Never held back. */
 void log_event(enum log_level level, const char *event, const char *text, const struct log_field *fields, size_t count);
 
 /* ---- levels ---- */
 
-const char *log_level_name(enum log_level level);                  /* "warning" */
+const char *log_level_name(enum log_level level); /* "warning" */
 bool log_level_parse(const char *name, enum log_level *level_r);
 
 enum { LOG_STAGES_MAX = 64 };
@@ -63,8 +63,8 @@ bool log_wants(enum log_level level);
 
 /* ---- repeats ---- */
 
-/* Of one kind (what has the same format), `most` lines in `window_ns` are written; more are counted, and one line tells how
- * many there were. Lines of level debug are not counted. most 0: all are written, as at the start. */
+/* Of one kind (what has the same format), `most` lines in `window_ns` are written; more are counted, and one line tells
+ * how many there were. Lines of level debug are not counted. most 0: all are written, as at the start. */
 void log_limit_repeats(unsigned most, uint64_t window_ns);
 /* Tells of those whose window is over; all: of every one. Now and then, and at the end. */
 void log_tell_repeats(bool all);

@@ -19,8 +19,8 @@ struct log_line {
 
 enum { LOG_FORM_MAX = 32768 };
 
-/* One JSON object (RFC 8259), ASCII and UTF-8 only, with its line break; fields that do not fit are left out. Returns its
- * length. now: epoch nanoseconds. */
+/* One JSON object (RFC 8259), ASCII and UTF-8 only, with its line break; fields that do not fit are left out. Returns
+ * its length. now: epoch nanoseconds. */
 size_t log_form_json(const struct log_line *line, pid_t pid, uint64_t now, char buffer_r[LOG_FORM_MAX]);
 /* A datagram of the journal's native protocol. */
 size_t log_form_journal(const struct log_line *line, char buffer_r[LOG_FORM_MAX]);

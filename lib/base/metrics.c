@@ -151,7 +151,8 @@ static void put_label_value(struct strbuf *out, const char *text)
 	}
 }
 
-static void put_name(struct strbuf *out, const char *name, const char *suffix, const char *const *labels, const char *le)
+static void put_name(struct strbuf *out, const char *name, const char *suffix, const char *const *labels,
+                     const char *le)
 {
 	const char *before = "{";
 	strbuf_printf(out, "%s%s", name, suffix);
@@ -171,7 +172,8 @@ static void put_name(struct strbuf *out, const char *name, const char *suffix, c
 /* Whole numbers as they are: a counter of more than six digits must not lose any. */
 static void put_value(struct strbuf *out, double value)
 {
-	bool whole = value > -9e15 && value < 9e15 && (double)(int64_t)value - value >= 0 && (double)(int64_t)value - value <= 0;
+	bool whole =
+	    value > -9e15 && value < 9e15 && (double)(int64_t)value - value >= 0 && (double)(int64_t)value - value <= 0;
 	if (whole) {
 		strbuf_printf(out, "%lld\n", (long long)value);
 	} else {

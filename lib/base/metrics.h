@@ -18,11 +18,11 @@ uint64_t metrics_get(const struct metrics *metrics, size_t cell);
 size_t metrics_count(const struct metrics *metrics);
 void metrics_read(const struct metrics *metrics, uint64_t *values_r); /* all of them */
 
-/* A histogram of durations is HISTOGRAM_CELLS cells in a row: one for each bound, one for what is above the last, and the
- * sum in nanoseconds. */
+/* A histogram of durations is HISTOGRAM_CELLS cells in a row: one for each bound, one for what is above the last, and
+ * the sum in nanoseconds. */
 enum { HISTOGRAM_BOUNDS = 18, HISTOGRAM_SUM = HISTOGRAM_BOUNDS + 1, HISTOGRAM_CELLS };
 extern const double histogram_bounds[HISTOGRAM_BOUNDS]; /* seconds; a bound belongs to what is below it */
-size_t histogram_bucket(uint64_t ns); /* 0 to HISTOGRAM_BOUNDS */
+size_t histogram_bucket(uint64_t ns);                   /* 0 to HISTOGRAM_BOUNDS */
 void metrics_observe(struct metrics *metrics, size_t first, uint64_t ns);
 
 /* Of cells that were read: how many there were, and the duration (seconds) that the part 0 < q < 1 of them does not

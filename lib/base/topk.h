@@ -1,7 +1,7 @@
-/* topk: who comes most often, of any number, in bounded memory: the algorithm Space-Saving in a ring of short periods, of
- * which the last minute is made. Counts are never too low for those who are shown, and too high by at most the number of
- * all events of a period divided by TOPK_ENTRIES. The clock is the caller's. Safe from any thread; a lock is held for
- * some hundred nanoseconds. */
+/* topk: who comes most often, of any number, in bounded memory: the algorithm Space-Saving in a ring of short periods,
+ * of which the last minute is made. Counts are never too low for those who are shown, and too high by at most the
+ * number of all events of a period divided by TOPK_ENTRIES. The clock is the caller's. Safe from any thread; a lock is
+ * held for some hundred nanoseconds. */
 #ifndef MAILREEVE_BASE_TOPK_H
 #define MAILREEVE_BASE_TOPK_H
 

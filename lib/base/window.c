@@ -43,7 +43,8 @@ void window_put(struct window *window, uint64_t now, const uint64_t *values)
 	window->used += window->used < window->slots;
 }
 
-uint64_t window_change(const struct window *window, uint64_t now, uint64_t span_ns, const uint64_t *values, uint64_t *change_r)
+uint64_t window_change(const struct window *window, uint64_t now, uint64_t span_ns, const uint64_t *values,
+                       uint64_t *change_r)
 {
 	const uint64_t *then = NULL;
 	uint64_t time = now;

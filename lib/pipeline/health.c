@@ -34,7 +34,8 @@ static size_t added_count;
 
 const char *health_state_name(enum health_state state)
 {
-	static const char *const names[] = {[HEALTH_OK] = "ok", [HEALTH_WARNING] = "warning", [HEALTH_CRITICAL] = "critical"};
+	static const char *const names[] = {
+	    [HEALTH_OK] = "ok", [HEALTH_WARNING] = "warning", [HEALTH_CRITICAL] = "critical"};
 	return names[state];
 }
 
@@ -69,7 +70,8 @@ static void check_resolver(const struct input *in, struct health_check *check)
 	if (!state.known) {
 		check->text = "nothing was asked yet";
 	} else if (state.good) {
-		check->text = arena_printf(in->arena, "answers; last seen %llu s ago", (unsigned long long)(state.good_age / CLOCK_NS_PER_S));
+		check->text = arena_printf(in->arena, "answers; last seen %llu s ago",
+		                           (unsigned long long)(state.good_age / CLOCK_NS_PER_S));
 	} else {
 		check->state = HEALTH_CRITICAL;
 		check->text = arena_printf(in->arena, "does not answer: %s", state.problem);
@@ -87,12 +89,14 @@ static void check_store(const struct input *in, struct health_check *check)
 	store_get_status(store, &status);
 	if (!status.available) {
 		check->state = HEALTH_CRITICAL;
-		check->text = arena_printf(in->arena, "%s is unavailable; %llu batches and %llu bytes on disk wait for it", status.driver,
-		                           (unsigned long long)status.queued, (unsigned long long)status.spilled_bytes);
+		check->text =
+		    arena_printf(in->arena, "%s is unavailable; %llu batches and %llu bytes on disk wait for it", status.driver,
+		                 (unsigned long long)status.queued, (unsigned long long)status.spilled_bytes);
 	} else if (status.spilled_bytes > 0 || status.lost > 0) {
 		check->state = HEALTH_WARNING;
-		check->text = arena_printf(in->arena, "%s works; %llu bytes on disk wait for it, %llu batches were lost since the start",
-		                           status.driver, (unsigned long long)status.spilled_bytes, (unsigned long long)status.lost);
+		check->text =
+		    arena_printf(in->arena, "%s works; %llu bytes on disk wait for it, %llu batches were lost since the start",
+		                 status.driver, (unsigned long long)status.spilled_bytes, (unsigned long long)status.lost);
 	} else {
 		check->text = arena_printf(in->arena, "%s works", status.driver);
 	}
@@ -107,7 +111,8 @@ static void check_workers(const struct input *in, struct health_check *check)
 		check->text = "the nursery of the content workers is not there; it is being restarted";
 	} else {
 		check->state = status.pool.waiting > 0 ? HEALTH_WARNING : HEALTH_OK;
-		check->text = arena_printf(in->arena, "%u of %u busy, %u messages wait", status.pool.busy, status.pool.workers, status.pool.waiting);
+		check->text = arena_printf(in->arena, "%u of %u busy, %u messages wait", status.pool.busy, status.pool.workers,
+		                           status.pool.waiting);
 	}
 }
 
@@ -123,7 +128,8 @@ static void check_virus(const struct input *in, struct health_check *check)
 		is_off(check, "virus { mode = off }");
 	} else if (status.problem[0] != '\0') {
 		check->state = HEALTH_CRITICAL;
-		check->text = text_escape(in->arena, slice_from(arena_printf(in->arena, "the self-test fails: %s", status.problem)), "", true, 400);
+		check->text = text_escape(
+		    in->arena, slice_from(arena_printf(in->arena, "the self-test fails: %s", status.problem)), "", true, 400);
 	} else if (!database->official) {
 		check->state = HEALTH_WARNING;
 		check->text = arena_printf(in->arena, "no official database is loaded; %u signatures", database->signatures);
@@ -148,7 +154,8 @@ static void check_geo(const struct input *in, struct health_check *check)
 	for (size_t i = 0; i < GEO_KINDS; i++) {
 		uint64_t built = geo_built(engine_geo(in->engine), (enum geo_kind)i);
 		uint64_t age = built == 0 || in->now < built ? 0 : in->now - built;
-		bool wanted = settings.paths[i][0] != '\0' && (settings.expected[i] || stage_geo_needs(options, (enum geo_kind)i));
+		bool wanted =
+		    settings.paths[i][0] != '\0' && (settings.expected[i] || stage_geo_needs(options, (enum geo_kind)i));
 		any = any || wanted || built != 0;
 		if (built != 0) {
 			strbuf_printf(&text, "%s%s: %s old", text.len == 0 ? "" : ", ", names[i], age_text(in->arena, age));
@@ -193,8 +200,10 @@ static void check_dnsbl(const struct input *in, struct health_check *check)
 		return;
 	}
 	check->state = sick.sick > 0 ? HEALTH_WARNING : HEALTH_OK;
-	check->text = sick.sick > 0 ? arena_printf(in->arena, "%zu of %zu lists are sick and not asked: %s", sick.sick, sick.count, sick.names.data)
-	                            : arena_printf(in->arena, "%zu lists, %zu of them not tested yet", sick.count, sick.unknown);
+	check->text = sick.sick > 0
+	                  ? arena_printf(in->arena, "%zu of %zu lists are sick and not asked: %s", sick.sick, sick.count,
+	                                 sick.names.data)
+	                  : arena_printf(in->arena, "%zu lists, %zu of them not tested yet", sick.count, sick.unknown);
 }
 
 static void check_keys(const struct input *in, struct health_check *check)
@@ -229,10 +238,11 @@ static void check_config(const struct input *in, struct health_check *check)
 	struct engine_times times = engine_times(in->engine);
 	const char *path = config_path(in->config) == NULL ? "the defaults" : config_path(in->config);
 	check->state = times.refused != 0 ? HEALTH_WARNING : HEALTH_OK;
-	check->text = text_escape(in->arena,
-	                          slice_from(times.refused != 0 ? arena_printf(in->arena, "%s: the last reload was refused: see the log", path)
-	                                                        : arena_printf(in->arena, "%s is in force", path)),
-	                          "", true, 400);
+	check->text = text_escape(
+	    in->arena,
+	    slice_from(times.refused != 0 ? arena_printf(in->arena, "%s: the last reload was refused: see the log", path)
+	                                  : arena_printf(in->arena, "%s is in force", path)),
+	    "", true, 400);
 }
 
 struct late {
@@ -248,7 +258,8 @@ static void look_at_task(void *context, const struct housekeeping_status *task)
 	bool failed = task->turns > 0 && !task->good;
 	bool overdue = late->now > task->next + 2 * (uint64_t)task->interval + TASK_LATE && task->last != 0;
 	if (failed || overdue) {
-		strbuf_printf(&late->names, "%s%s %s", late->names.len == 0 ? "" : ", ", task->name, failed ? "failed" : "is late");
+		strbuf_printf(&late->names, "%s%s %s", late->names.len == 0 ? "" : ", ", task->name,
+		              failed ? "failed" : "is late");
 	}
 	if (late->next == NULL || task->next < late->next_at) {
 		late->next = task->name;
@@ -276,7 +287,8 @@ static void check_sessions(const struct input *in, struct health_check *check)
 	uint64_t closed = metrics_get(cells, meter_event_cell(METER_SESSION_CLOSED));
 	uint64_t open = metrics_get(cells, meter_event_cell(METER_SESSION_OPENED)) - closed;
 	check->state = open * 10 > globals->sessions_max * 9 ? HEALTH_WARNING : HEALTH_OK;
-	check->text = arena_printf(in->arena, "%llu of at most %llu", (unsigned long long)open, (unsigned long long)globals->sessions_max);
+	check->text = arena_printf(in->arena, "%llu of at most %llu", (unsigned long long)open,
+	                           (unsigned long long)globals->sessions_max);
 }
 
 static void check_memory(const struct input *in, struct health_check *check)
@@ -285,24 +297,30 @@ static void check_memory(const struct input *in, struct health_check *check)
 	uint64_t used = atomic_load(&engine_message_budget(in->engine)->used);
 	check->state = used > globals->memory_total / 10 * 9 ? HEALTH_WARNING : HEALTH_OK;
 	check->text = arena_printf(in->arena, "messages hold %llu of at most %llu MB%s", (unsigned long long)(used >> 20),
-	                           (unsigned long long)(globals->memory_total >> 20), check->state == HEALTH_OK ? "" : ": more go to spool_dir");
+	                           (unsigned long long)(globals->memory_total >> 20),
+	                           check->state == HEALTH_OK ? "" : ": more go to spool_dir");
 }
 
 static const struct {
 	const char *name;
 	void (*look)(const struct input *in, struct health_check *check);
 } checks[] = {
-	{"resolver", check_resolver}, {"store", check_store},       {"workers", check_workers}, {"virus", check_virus},
-	{"geoip", check_geo},         {"dnsbl", check_dnsbl},       {"keys", check_keys},       {"configuration", check_config},
-	{"tasks", check_tasks},       {"sessions", check_sessions}, {"memory", check_memory},
+    {"resolver", check_resolver}, {"store", check_store},
+    {"workers", check_workers},   {"virus", check_virus},
+    {"geoip", check_geo},         {"dnsbl", check_dnsbl},
+    {"keys", check_keys},         {"configuration", check_config},
+    {"tasks", check_tasks},       {"sessions", check_sessions},
+    {"memory", check_memory},
 };
 enum { CHECKS = sizeof checks / sizeof *checks };
 _Static_assert((int)CHECKS + (int)HEALTH_ADDED_MAX <= (int)HEALTH_CHECKS_MAX, "all checks fit");
 
-size_t health_run(struct engine *engine, uint64_t wait_ns, struct arena *arena, struct health_check checks_r[HEALTH_CHECKS_MAX])
+size_t health_run(struct engine *engine, uint64_t wait_ns, struct arena *arena,
+                  struct health_check checks_r[HEALTH_CHECKS_MAX])
 {
 	struct config *config = engine_config(engine);
-	struct input in = {.engine = engine, .config = config, .arena = arena, .wait_ns = wait_ns, .now = (uint64_t)time(NULL)};
+	struct input in = {
+	    .engine = engine, .config = config, .arena = arena, .wait_ns = wait_ns, .now = (uint64_t)time(NULL)};
 	size_t count = 0;
 	for (size_t i = 0; i < added_count; i++) {
 		checks_r[count] = (struct health_check){.name = added[i].name, .text = ""};

@@ -22,9 +22,10 @@ enum { HEALTH_CHECKS_MAX = 24, HEALTH_ADDED_MAX = 4 };
 typedef void health_probe(void *context, struct arena *arena, struct health_check *check_r);
 void health_add(const char *name, health_probe *probe, void *context);
 
-/* Of a daemon's engine. wait_ns: so long the resolver may take where nothing has been heard of it for some seconds; 0: it
- * is not asked. Texts in arena. How many there are. */
-size_t health_run(struct engine *engine, uint64_t wait_ns, struct arena *arena, struct health_check checks_r[HEALTH_CHECKS_MAX]);
+/* Of a daemon's engine. wait_ns: so long the resolver may take where nothing has been heard of it for some seconds; 0:
+ * it is not asked. Texts in arena. How many there are. */
+size_t health_run(struct engine *engine, uint64_t wait_ns, struct arena *arena,
+                  struct health_check checks_r[HEALTH_CHECKS_MAX]);
 enum health_state health_worst(const struct health_check *checks, size_t count);
 
 #endif

@@ -43,33 +43,35 @@ static const char *check_pair(struct arena *arena, const char *text)
 }
 
 static const struct option_row rows[] = {
-	{.name = "format",
+    {.name = "format",
      .type = OPTION_WORD,
      .offset = offsetof(struct logging_options, format),
      .fallback = "text",
      .words = forms,
-     .help = "of a line; json: each an object, the verdict line with its fields. The journal has fields in any case"},
-	{.name = "stages",
+     .help = "of a line; json: each an object, the verdict line with its fields; the journal has fields in any case"},
+    {.name = "stages",
      .type = OPTION_STRINGS,
      .offset = offsetof(struct logging_options, stages),
      .fallback = "",
-     .help = "STAGE=LEVEL: what is logged of a stage, where it is not log_level. debug tells what it does for each message",
+     .help =
+         "STAGE=LEVEL: what is logged of a stage, where it is not log_level; debug tells what it does for each message",
      .check = check_pair},
-	{.name = "repeats",
+    {.name = "repeats",
      .type = OPTION_UINT,
      .offset = offsetof(struct logging_options, repeats),
      .fallback = "20",
      .min = 0,
      .max = 100000,
-     .help = "lines of one kind in ten seconds, verdict lines apart; more are counted, and one line tells how many; 0: all are written"},
-	{.name = NULL},
+     .help = "lines of one kind in ten seconds, verdict lines apart; more are counted, and one line tells how many; 0: "
+             "all are written"},
+    {.name = NULL},
 };
 
 const struct section logging_section = {
-	.name = "log",
-	.help = "How the log is written. log_target and log_level stand at the top.",
-	.options = rows,
-	.settings_size = sizeof(struct logging_options),
+    .name = "log",
+    .help = "How the log is written. log_target and log_level stand at the top.",
+    .options = rows,
+    .settings_size = sizeof(struct logging_options),
 };
 
 void logging_apply(const struct config *config)

@@ -25,8 +25,10 @@ struct meter {
 	struct topk *tops[METER_TOPS];
 };
 
-const char *const meter_top_names[METER_TOPS] = {
-	[METER_SENDERS] = "senders", [METER_RECIPIENTS] = "recipients", [METER_CLIENTS] = "clients", [METER_FINDINGS] = "findings"};
+const char *const meter_top_names[METER_TOPS] = {[METER_SENDERS] = "senders",
+                                                 [METER_RECIPIENTS] = "recipients",
+                                                 [METER_CLIENTS] = "clients",
+                                                 [METER_FINDINGS] = "findings"};
 
 static int by_address(const void *a, const void *b)
 {
@@ -112,7 +114,8 @@ static void count_who(struct meter *meter, const struct session *session, uint64
 	char client[IP_TEXT_SIZE];
 	ip_format(&session->client, client);
 	topk_add(meter->tops[METER_CLIENTS], client, now);
-	count_name(meter, METER_SENDERS, session->arena, session->mail_from.text[0] == '\0' ? "<>" : session->mail_from.text, now);
+	count_name(meter, METER_SENDERS, session->arena,
+	           session->mail_from.text[0] == '\0' ? "<>" : session->mail_from.text, now);
 }
 
 void meter_message(struct meter *meter, const struct session *session)

@@ -1,5 +1,5 @@
-/* meter: what the daemon counts of its mail: cells of lib/base/metrics.h, and who comes most. The hot path takes no lock
- * but for those who come most. Safe from any thread. */
+/* meter: what the daemon counts of its mail: cells of lib/base/metrics.h, and who comes most. The hot path takes no
+ * lock but for those who come most. Safe from any thread. */
 #ifndef MAILREEVE_PIPELINE_METER_H
 #define MAILREEVE_PIPELINE_METER_H
 

@@ -49,7 +49,8 @@ static const char *spec_of(const char *listen, struct arena *arena, const char *
 	bool good = colon != NULL && slice_to_uint(slice_from(colon + 1), 65535, &port) && port > 0 && ip_parse(host, &ip);
 	bool loopback = good && (strcmp(host, "::1") == 0 || strncmp(host, "127.", 4) == 0);
 	if (!loopback) {
-		*error_r = "metrics.listen: expected \"127.0.0.1:PORT\", \"[::1]:PORT\" or \"unix:/PATH\": other hosts ask through a proxy";
+		*error_r = "metrics.listen: expected \"127.0.0.1:PORT\", \"[::1]:PORT\" or \"unix:/PATH\": other hosts ask "
+		           "through a proxy";
 		return "";
 	}
 	return arena_printf(arena, "%s:%llu@%s", six ? "inet6" : "inet", port, host);
@@ -64,28 +65,29 @@ static const char *finish_options(void *settings, struct arena *arena)
 }
 
 static const struct option_row rows[] = {
-	{.name = "listen",
+    {.name = "listen",
      .type = OPTION_STRING,
      .offset = offsetof(struct metrics_options, listen),
      .fallback = "",
      .max = 200,
-     .help = "where Prometheus reads GET /metrics: \"127.0.0.1:9847\", \"[::1]:9847\", \"unix:/PATH\"; empty: on the control socket alone"},
-	{.name = "store_interval",
+     .help = "where Prometheus reads GET /metrics: \"127.0.0.1:9847\", \"[::1]:9847\", \"unix:/PATH\"; empty: on the "
+             "control socket alone"},
+    {.name = "store_interval",
      .type = OPTION_DURATION,
      .offset = offsetof(struct metrics_options, store_interval),
      .fallback = "60s",
      .min = CLOCK_NS_PER_S,
      .max = 24 * 3600 * CLOCK_NS_PER_S,
      .help = "how often what lies in the quarantine and the greylist is counted"},
-	{.name = NULL},
+    {.name = NULL},
 };
 
 const struct section metrics_section = {
-	.name = "metrics",
-	.help = "Numbers for Prometheus.",
-	.options = rows,
-	.settings_size = sizeof(struct metrics_options),
-	.finish = finish_options,
+    .name = "metrics",
+    .help = "Numbers for Prometheus.",
+    .options = rows,
+    .settings_size = sizeof(struct metrics_options),
+    .finish = finish_options,
 };
 
 /* ---- the thread ---- */
@@ -146,7 +148,7 @@ static void *monitor_run(void *context)
 {
 	struct monitor *monitor = context;
 	uint64_t next_count = 0;
-	uint64_t next_ask = 0;
+	uint64_t next_ask = clock_now() + ASK_WELL;
 	uint64_t next_reading = clock_now() + TICK;
 	do {
 		struct config *config = engine_config(monitor->engine);
@@ -206,7 +208,8 @@ void monitor_stop(struct monitor *monitor)
 
 /* ---- what is known ---- */
 
-static double change_of(struct monitor *monitor, struct window *window, size_t first, uint64_t span_ns, uint64_t *change_r)
+static double change_of(struct monitor *monitor, struct window *window, size_t first, uint64_t span_ns,
+                        uint64_t *change_r)
 {
 	struct metrics *cells = meter_cells(engine_meter(monitor->engine));
 	uint64_t *values = calloc(metrics_count(cells), sizeof *values);

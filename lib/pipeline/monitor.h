@@ -1,5 +1,5 @@
-/* monitor: the daemon's thread that looks at its counters every few seconds, so that rates of the last minutes are known,
- * asks the resolver where mail asks nothing, and counts what lies in the store. */
+/* monitor: the daemon's thread that looks at its counters every few seconds, so that rates of the last minutes are
+ * known, asks the resolver where mail asks nothing, and counts what lies in the store. */
 #ifndef MAILREEVE_PIPELINE_MONITOR_H
 #define MAILREEVE_PIPELINE_MONITOR_H
 

@@ -1,4 +1,5 @@
-/* The forms of the log, its levels by stage, and repeats. What is written goes through a pipe in place of standard error. */
+/* The forms of the log, its levels by stage, and repeats. What is written goes through a pipe in place of standard
+ * error. */
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/log_form.h"
@@ -77,7 +78,8 @@ static void levels(void)
 	log_set_level(LOG_LEVEL_INFO);
 	is_int(log_get_stage_level(1), LOG_LEVEL_INFO, "one level for all again");
 	enum log_level level;
-	ok(log_level_parse("warning", &level) && level == LOG_LEVEL_WARNING && !log_level_parse("Warning", &level), "names of levels");
+	ok(log_level_parse("warning", &level) && level == LOG_LEVEL_WARNING && !log_level_parse("Warning", &level),
+	   "names of levels");
 }
 
 static json_t *parsed(const char *text, const char *name)
@@ -108,13 +110,16 @@ static void json_lines(void)
 	json_t *object = parsed(taken(), "every byte but NUL");
 	const char *message = member(object, "message");
 	ok(message != NULL && strncmp(message, "hostile: \x01\x02", 11) == 0, "control bytes come back as they were");
-	ok(message != NULL && strstr(message, "\\x80\\x81") != NULL && strstr(message, "\\xff") != NULL, "what is no UTF-8 is shown");
+	ok(message != NULL && strstr(message, "\\x80\\x81") != NULL && strstr(message, "\\xff") != NULL,
+	   "what is no UTF-8 is shown");
 	is_text(member(object, "stage"), "spf", "the stage is named");
 	is_text(member(object, "level"), "info", "the level too");
 	json_decref(object);
 
-	const struct log_field fields[] = {{"queue_id", "A\"1", LOG_TEXT}, {"score", "2.5", LOG_NUMBER},
-	                                   {"dkim", "pass(a,b)", LOG_EACH}, {"dkim", "fail(c)", LOG_EACH},
+	const struct log_field fields[] = {{"queue_id", "A\"1", LOG_TEXT},
+	                                   {"score", "2.5", LOG_NUMBER},
+	                                   {"dkim", "pass(a,b)", LOG_EACH},
+	                                   {"dkim", "fail(c)", LOG_EACH},
 	                                   {"findings", "a.b,c.d", LOG_LIST}};
 	log_event(LOG_LEVEL_INFO, "verdict", "text", fields, 5);
 	object = parsed(taken(), "an event");
@@ -163,9 +168,11 @@ static void journal_lines(void)
 	log_event(LOG_LEVEL_WARNING, "verdict", "the line", fields, 2);
 	char packet[1000] = "";
 	ssize_t n = recv(fd, packet, sizeof packet - 1, 0);
-	static const char expected[] = "MESSAGE=the line\nPRIORITY=4\nSYSLOG_FACILITY=2\nSYSLOG_IDENTIFIER=log_test\n"
-	                               "MAILREEVE_EVENT=verdict\nMAILREEVE_QUEUE_ID=A1\nMAILREEVE_DETAIL\n\x09\0\0\0\0\0\0\0two\nlines\n";
-	ok(n == (ssize_t)sizeof expected - 1 && memcmp(packet, expected, sizeof expected - 1) == 0, "fields as the protocol has them");
+	static const char expected[] =
+	    "MESSAGE=the line\nPRIORITY=4\nSYSLOG_FACILITY=2\nSYSLOG_IDENTIFIER=log_test\n"
+	    "MAILREEVE_EVENT=verdict\nMAILREEVE_QUEUE_ID=A1\nMAILREEVE_DETAIL\n\x09\0\0\0\0\0\0\0two\nlines\n";
+	ok(n == (ssize_t)sizeof expected - 1 && memcmp(packet, expected, sizeof expected - 1) == 0,
+	   "fields as the protocol has them");
 	log_info("injected\nPRIORITY=0");
 	n = recv(fd, packet, sizeof packet - 1, 0);
 	ok(n > 0 && strncmp(packet, "MESSAGE\n\x13", 9) == 0, "a line break makes no field");
@@ -204,7 +211,8 @@ static void repeats(void)
 	is_text(taken(), "", "nothing is told while the window lasts");
 	log_tell_repeats(true);
 	text = taken();
-	ok(strstr(text, "warning: repeated 95 times in 0 s: message 99\n") != NULL && lines(text) == 1, "how many were held back");
+	ok(strstr(text, "warning: repeated 95 times in 0 s: message 99\n") != NULL && lines(text) == 1,
+	   "how many were held back");
 	log_tell_repeats(true);
 	is_text(taken(), "", "is told once");
 	log_limit_repeats(5, 1); /* a nanosecond */

@@ -56,8 +56,14 @@ static void histograms(void)
 	static const struct {
 		uint64_t ns;
 		size_t bucket;
-	} rows[] = {{0, 0}, {100000, 0}, {100001, 1}, {1000000, 3}, {1000001, 4}, {60 * CLOCK_NS_PER_S, HISTOGRAM_BOUNDS - 1},
-	            {60 * CLOCK_NS_PER_S + 1, HISTOGRAM_BOUNDS}, {UINT64_MAX, HISTOGRAM_BOUNDS}};
+	} rows[] = {{0, 0},
+	            {100000, 0},
+	            {100001, 1},
+	            {1000000, 3},
+	            {1000001, 4},
+	            {60 * CLOCK_NS_PER_S, HISTOGRAM_BOUNDS - 1},
+	            {60 * CLOCK_NS_PER_S + 1, HISTOGRAM_BOUNDS},
+	            {UINT64_MAX, HISTOGRAM_BOUNDS}};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		char name[64];
 		snprintf(name, sizeof name, "bucket of %llu ns", (unsigned long long)rows[i].ns);
@@ -136,7 +142,8 @@ static void frequent(void)
 	ok(top[0].count >= 7500 && top[0].count <= 7500 + 20000 / TOPK_ENTRIES, "its count is within the bound: %llu",
 	   (unsigned long long)top[0].count);
 	topk_add(topk, "later", now + 30 * CLOCK_NS_PER_S);
-	is_int((long long)topk_read(topk, now + 30 * CLOCK_NS_PER_S, TOPK_ENTRIES, top), TOPK_ENTRIES, "half a minute on all are there");
+	is_int((long long)topk_read(topk, now + 30 * CLOCK_NS_PER_S, TOPK_ENTRIES, top), TOPK_ENTRIES,
+	       "half a minute on all are there");
 	is_int((long long)topk_read(topk, now + 70 * CLOCK_NS_PER_S, TOPK_ENTRIES, top), 1, "then the old ones are gone");
 	is_text(top[0].name, "later", "and the later one is left");
 	topk_add(topk, "busy", now + 71 * CLOCK_NS_PER_S);
