@@ -13,7 +13,7 @@ use Mailreeve::Dns;
 use Mailreeve::Milter;
 use Mailreeve::Postfix;
 use Mailreeve::Postgres;
-use Mailreeve::Process qw(work_dir wait_until write_file read_file test_program free_port source_dir);
+use Mailreeve::Process qw(work_dir spawn answers wait_until write_file read_file test_program free_port source_dir);
 use Mailreeve::Prometheus qw(read_metrics metric_names);
 use Mailreeve::Scenario qw(message);
 use Mailreeve::Smtp;
@@ -216,6 +216,14 @@ sub virus {
     my ($code, $text) = run('status');
     is($code, 1, 'without an official virus database there is a warning');
     like($text, qr/^  warning +virus +no official database is loaded/m, 'which says why');
+    for my $days (2, 20) {
+        my $socket = work_dir() . "/clamd$days";
+        spawn(name => "clamd$days", command => [ $^X, source_dir() . '/t/lib/Mailreeve/fakeclamd.pl', $socket, 'fd[10]: OK', 'ClamAV 1.4.6/27000/' . gmtime(time - $days * 86400) ]);
+        wait_until('the stand-in for clamd', sub { answers($socket) });
+        $daemon->configure("${base}virus { engine = clamd clamd_socket = \"$socket\" self_test = no databases = {} check_interval = 1s }\n");
+        run('reload');
+        is(wait_for('virus', $days > 7 ? 'warning' : 'ok', "a database of $days days"), $days > 7 ? 1 : 0, 'exit status');
+    }
     return;
 }
 
