@@ -1,6 +1,7 @@
 /* mailreeve config check|show|sample */
 #include "ctl/check_limits.h"
 #include "ctl/command.h"
+#include "ctl/config_diff.h"
 #include "ctl/key.h"
 #include "lib/pipeline/arc_sealing.h"
 #include "lib/pipeline/dmarc_override.h"
@@ -26,7 +27,9 @@ static const char usage[] =
     "usage: mailreeve config check [FILE]\n"
     "       mailreeve config show [FILE]\n"
     "       mailreeve config sample\n"
+    "       mailreeve config diff [--last N] [--json] [--config OLD] NEW\n"
     "check: is FILE good, and is there something to know about it? show: every value in force.\n"
+    "diff: what NEW has other than OLD, and whose outcome of late it would change.\n"
     "sample: a commented file with every option. FILE: " MR_SYSCONFDIR
     "/mailreeve.conf, or the\nbuilt-in defaults where that does not exist.\n";
 
@@ -244,6 +247,9 @@ static int sample(void)
 
 int cmd_config(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[1], "diff") == 0) {
+		return config_diff(argc - 1, argv + 1);
+	}
 	const char *path = argc == 3 ? argv[2] : command_default_config();
 	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
 		fputs(usage, stdout);

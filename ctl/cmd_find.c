@@ -206,13 +206,19 @@ static void table_end(struct find_output *output)
 	table_begin(output);
 }
 
-/* Recipients of one action: "<a@b> (+2)". */
-static const char *recipients_text(struct arena *arena, const struct history_message *message, const char *action)
+/* Do both have the same line: got the same, and have a copy in the same state? */
+static bool is_alike(const struct history_recipient *one, const struct history_recipient *other)
+{
+	return strcmp(one->action, other->action) == 0 && strcmp(history_copy_state(one), history_copy_state(other)) == 0;
+}
+
+/* Those who are alike: "<a@b> (+2)". */
+static const char *recipients_text(struct arena *arena, const struct history_message *message, size_t index)
 {
 	const char *first = NULL;
 	size_t others = 0;
 	for (size_t i = 0; i < message->recipients_given; i++) {
-		if (strcmp(message->recipients[i].action, action) == 0) {
+		if (is_alike(&message->recipients[i], &message->recipients[index])) {
 			others += first != NULL;
 			first = first == NULL ? message->recipients[i].address : first;
 		}
@@ -235,10 +241,17 @@ static const char *why_text(struct arena *arena, const struct history_message *m
 	return "";
 }
 
-static bool action_is_new(const struct history_message *message, size_t index)
+/* "reject", or "reject, stored" where a copy is kept. */
+static const char *action_text(struct arena *arena, const struct history_recipient *recipient)
+{
+	const char *state = history_copy_state(recipient);
+	return state[0] == '\0' ? recipient->action : arena_printf(arena, "%s, %s", recipient->action, state);
+}
+
+static bool line_is_new(const struct history_message *message, size_t index)
 {
 	for (size_t i = 0; i < index; i++) {
-		if (strcmp(message->recipients[i].action, message->recipients[index].action) == 0) {
+		if (is_alike(&message->recipients[i], &message->recipients[index])) {
 			return false;
 		}
 	}
@@ -254,17 +267,17 @@ static void show_row(struct find_output *output, const struct history_message *m
 	bool first = true;
 	for (size_t i = 0; i < message->recipients_given; i++) {
 		const char *action = message->recipients[i].action;
-		if (!action_is_new(message, i)) {
+		if (!line_is_new(message, i)) {
 			continue;
 		}
 		const char *cells[] = {first ? time : "",
-		                       action,
+		                       action_text(arena, &message->recipients[i]),
 		                       first ? (message->queue_id[0] == '\0' ? "-" : table_text(arena, message->queue_id, 32))
 		                             : "",
 		                       first ? message->support_id : "",
 		                       first ? message->client : "",
 		                       first ? from : "",
-		                       recipients_text(arena, message, action),
+		                       recipients_text(arena, message, i),
 		                       why_text(arena, message, action)};
 		table_row(output->table, cells);
 		first = false;

@@ -18,4 +18,8 @@ struct control_ask {
 bool control_ask(const struct config *config, const struct control_ask *ask, struct arena *arena, unsigned *status_r,
                  struct slice *body_r);
 
+/* A subcommand that gives the daemon an order, which has no arguments but --config: POST path. What it answers is printed. The
+ * exit status. */
+int control_order(int argc, char **argv, const char *path, const char *usage, uint64_t timeout_ns);
+
 #endif

@@ -33,21 +33,15 @@ static void finder_visit(void *context, const struct history_message *message)
 	finder->visit(finder->context, message);
 }
 
-bool explain_find(const char *config_path, bool as_daemon, const char *id, history_visitor *visit, void *context)
+bool explain_find(struct store *store, const char *id, history_visitor *visit, void *context)
 {
-	struct history_access history;
 	struct finder finder = {.visit = visit, .context = context};
-	if (!history_open("explain", config_path, as_daemon, &history)) {
-		fprintf(stderr, "mailreeve explain: \"%s\" is no file, so it was looked for in the history\n", id);
-		return false;
-	}
-	enum store_result result = history_find(history.store, &(struct history_filter){.support_id = id, .limit = MOST},
-	                                        true, finder_visit, &finder);
+	enum store_result result =
+	    history_find(store, &(struct history_filter){.support_id = id, .limit = MOST}, true, finder_visit, &finder);
 	if (result == STORE_OK && !finder.found) {
-		result = history_find(history.store, &(struct history_filter){.queue_id = id, .limit = MOST}, true,
-		                      finder_visit, &finder);
+		result =
+		    history_find(store, &(struct history_filter){.queue_id = id, .limit = MOST}, true, finder_visit, &finder);
 	}
-	history_close(&history);
 	if (history_worked("explain", result) && !finder.found) {
 		fprintf(stderr,
 		        "mailreeve explain: \"%s\" is no file, and the history has no message of that queue id or support id\n",
@@ -167,13 +161,28 @@ static void print_envelope(struct arena *arena, const struct history_message *me
 	}
 }
 
+/* "; quarantine 3KWP5B9D3PQECZ8X/1: released". */
+static const char *copy_text(struct arena *arena, const struct history_recipient *recipient, const char *state)
+{
+	if (state[0] == '\0') {
+		return "";
+	}
+	if (recipient->quarantine[0] == '\0') {
+		return strcmp(state, "held") == 0 ? "held by the MTA" : "in the quarantine, which had this copy before";
+	}
+	return arena_printf(arena, "in the quarantine as %s/%lld: %s", table_text(arena, recipient->quarantine, TEXT_MAX),
+	                    (long long)recipient->copy, state);
+}
+
 static void print_recipients(struct arena *arena, const struct history_message *message, FILE *out)
 {
 	for (size_t i = 0; i < message->recipients_given; i++) {
 		const struct history_recipient *recipient = &message->recipients[i];
-		if (strcmp(recipient->action, message->action) != 0 || recipient->refused) {
-			fprintf(out, "  <%s>: %s%s %s\n", table_text(arena, recipient->address, TEXT_MAX), recipient->action,
-			        recipient->refused ? " at RCPT" : "", table_text(arena, recipient->reply, TEXT_MAX));
+		const char *copy = history_copy_state(recipient);
+		if (strcmp(recipient->action, message->action) != 0 || recipient->refused || copy[0] != '\0') {
+			fprintf(out, "  <%s>: %s%s %s%s\n", table_text(arena, recipient->address, TEXT_MAX), recipient->action,
+			        recipient->refused ? " at RCPT" : "", table_text(arena, recipient->reply, TEXT_MAX),
+			        copy_text(arena, recipient, copy));
 		}
 	}
 }

@@ -8,8 +8,8 @@
 bool explain_is_id(const char *text);
 
 /* Calls visit for each message with that queue id or support id, the youngest first, 10 at most, with its DNS answers.
- * False with a message on standard error when there is none, or no history. as_daemon: see history_open(). */
-bool explain_find(const char *config_path, bool as_daemon, const char *id, history_visitor *visit, void *context);
+ * False with a message on standard error when there is none. */
+bool explain_find(struct store *store, const char *id, history_visitor *visit, void *context);
 
 /* For people: as explain_table() shows a session. */
 void explain_history_table(const struct history_message *message, FILE *out);

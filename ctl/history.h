@@ -24,6 +24,10 @@ bool history_worked(const char *command, enum store_result result);
 /* One message as JSON; mailreeve(1) lists the keys. The caller's reference. */
 json_t *history_json(const struct history_message *message);
 
+/* Where the recipient's copy is, and what became of it: "held" by the MTA; in the quarantine "stored", "releasing", "released",
+ * "deleted", "expired", or "gone", when it has no record of it any more; "" nowhere. */
+const char *history_copy_state(const struct history_recipient *recipient);
+
 /* JSON of a text that may be no UTF-8: then escaped. */
 json_t *history_json_text(const char *text);
 

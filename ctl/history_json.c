@@ -28,6 +28,31 @@ static void put_known(json_t *object, const char *key, const char *text)
 	put(object, key, text[0] == '\0' ? json_null() : history_json_text(text));
 }
 
+/* null: the client came itself. */
+static json_t *json_relay(const struct history_message *message)
+{
+	if (strcmp(message->peer, message->client) == 0) {
+		return json_null();
+	}
+	json_t *object = json_object();
+	put_text(object, "name", message->peer_name);
+	put_text(object, "helo", message->peer_helo);
+	return object;
+}
+
+static json_t *json_certificate(const struct history_message *message)
+{
+	bool known = message->cert_verified != HISTORY_CERT_UNKNOWN;
+	if (!known && message->cert_subject[0] == '\0' && message->cert_issuer[0] == '\0') {
+		return json_null();
+	}
+	json_t *object = json_object();
+	put_known(object, "subject", message->cert_subject);
+	put_known(object, "issuer", message->cert_issuer);
+	put(object, "verified", known ? json_boolean(message->cert_verified == HISTORY_CERT_VERIFIED) : json_null());
+	return object;
+}
+
 static json_t *json_tls(const struct history_message *message)
 {
 	if (message->tls_version[0] == '\0') {
@@ -36,6 +61,36 @@ static json_t *json_tls(const struct history_message *message)
 	json_t *object = json_object();
 	put_text(object, "version", message->tls_version);
 	put_text(object, "cipher", message->tls_cipher);
+	put(object, "bits", message->tls_bits == 0 ? json_null() : json_integer(message->tls_bits));
+	put(object, "client_cert", json_certificate(message));
+	return object;
+}
+
+const char *history_copy_state(const struct history_recipient *recipient)
+{
+	if (recipient->fate[0] == '\0' || strcmp(recipient->fate, "held") == 0) {
+		return recipient->fate;
+	}
+	if (recipient->quarantine[0] == '\0' || strcmp(recipient->state, "held") == 0) {
+		return "stored";
+	}
+	return recipient->state[0] == '\0' ? "gone" : recipient->state;
+}
+
+/* null: no copy was kept. */
+static json_t *json_quarantine(const struct history_recipient *recipient)
+{
+	const char *state = history_copy_state(recipient);
+	if (state[0] == '\0') {
+		return json_null();
+	}
+	json_t *object = json_object();
+	put_text(object, "state", state);
+	if (recipient->quarantine[0] == '\0') {
+		put(object, "id", json_null());
+	} else {
+		put(object, "id", json_sprintf("%s/%lld", recipient->quarantine, (long long)recipient->copy));
+	}
 	return object;
 }
 
@@ -49,6 +104,7 @@ static json_t *json_recipients(const struct history_message *message)
 		put_text(object, "action", recipient->action);
 		put_known(object, "reply", recipient->reply);
 		put(object, "refused_at_rcpt", json_boolean(recipient->refused));
+		put(object, "quarantine", json_quarantine(recipient));
 		json_array_append_new(array, object);
 	}
 	return array;
@@ -105,6 +161,7 @@ json_t *history_json(const struct history_message *message)
 	put_known(object, "country", message->country);
 	put(object, "asn", message->asn == 0 ? json_null() : json_integer(message->asn));
 	put_known(object, "as_name", message->as_name);
+	put(object, "relay", json_relay(message));
 	put(object, "tls", json_tls(message));
 	put_known(object, "auth_user", message->auth_user);
 	put_text(object, "mail_from", message->mail_from);

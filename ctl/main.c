@@ -19,6 +19,7 @@ static const struct command commands[] = {
     {"log", cmd_log, "show or set what the running daemon logs, of all or of one stage"},
     {"quarantine", cmd_quarantine, "look at what is quarantined, release or delete it"},
     {"reload", cmd_reload, "have the daemon read its configuration again"},
+    {"restart", cmd_restart, "have a new process take the daemon's place, without a gap"},
     {"report", cmd_report, "what observed stages would have done, who came past the upstream, TLS by sender, a summary"},
     {"status", cmd_status, "say how the running daemon and all it depends on does; for monitoring too"},
     {"store", cmd_store, "look after what the daemon remembers: migrate, check, back up, move"},

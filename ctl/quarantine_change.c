@@ -62,6 +62,7 @@ static enum submit_result hand_over(struct quarantine_command *command, const st
 	    .head = slice_from(field),
 	    .message = content,
 	    .smtputf8 = found->message.smtputf8,
+	    .envid = RELEASE_ENVID,
 	};
 	return submit_send(relay, &mail, clock_now() + command->settings->release_time, arena, reply_r);
 }

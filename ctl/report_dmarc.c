@@ -5,6 +5,7 @@
 #include "lib/mail/domain.h"
 #include "lib/pipeline/engine.h"
 #include "lib/pipeline/stages.h"
+#include "lib/report/dmarc_failure.h"
 #include "lib/report/dmarc_reports.h"
 
 #include <errno.h>
@@ -16,17 +17,20 @@ enum { EXIT_USAGE = 2, DOMAINS_MAX = 100000 };
 
 static const char usage[] =
     "usage: mailreeve report dmarc [--day YYYY-MM-DD] [--dry-run | --send] [--dns-zone FILE] [--config FILE] [DOMAIN]\n"
+    "       mailreeve report dmarc --failure [--dry-run] [--config FILE] [DOMAIN]\n"
     "DMARC aggregate reports (RFC 9990) about the mail of a day (UTC, by default yesterday) that the daemon makes, "
     "for\n"
     "DOMAIN or for each. --dry-run: prints their XML. --send: sends those that are not sent yet, now. Neither: a "
-    "list.\n";
+    "list.\n"
+    "--failure: the failure reports (RFC 9991) that wait to be sent; --dry-run prints them as mail.\n";
 
-enum { OPT_CONFIG = 256, OPT_DAY, OPT_DRY, OPT_SEND, OPT_ZONE };
+enum { OPT_CONFIG = 256, OPT_DAY, OPT_DRY, OPT_FAILURE, OPT_SEND, OPT_ZONE };
 
 static const struct option long_options[] = {
     {"config", required_argument, NULL, OPT_CONFIG},
     {"day", required_argument, NULL, OPT_DAY},
     {"dry-run", no_argument, NULL, OPT_DRY},
+    {"failure", no_argument, NULL, OPT_FAILURE},
     {"send", no_argument, NULL, OPT_SEND},
     {"dns-zone", required_argument, NULL, OPT_ZONE},
     {"help", no_argument, NULL, 'h'},
@@ -36,7 +40,7 @@ static const struct option long_options[] = {
 struct request {
 	const char *config, *zone, *domain;
 	int64_t day;
-	bool dry_run, send;
+	bool dry_run, failure, send;
 	struct arena *arena;
 };
 
@@ -111,8 +115,46 @@ static bool send_report(const struct dmarc_reporter *reporter, const struct dmar
 	return state != DMARC_REPORT_OPEN;
 }
 
+struct failures {
+	const struct request *request;
+	const struct dmarc_reporter *reporter;
+	size_t count;
+};
+
+static bool on_failure(void *context, const struct dmarc_failure *failure)
+{
+	struct failures *failures = context;
+	struct arena *arena = arena_create(4096);
+	failures->count++;
+	if (failures->request->dry_run) {
+		struct slice mail = dmarc_failure_mail(arena, failures->reporter, failure);
+		fwrite(mail.data, 1, mail.len, stdout);
+	} else {
+		printf("%s  %-40s to <%s>, tried %lld times\n", day_text(arena, failure->day), failure->domain,
+		       failure->address, (long long)failure->attempts);
+	}
+	arena_destroy(arena);
+	return true;
+}
+
+static bool run_failures(const struct request *request, const struct dmarc_reporter *reporter)
+{
+	struct failures failures = {request, reporter, 0};
+	if (dmarc_failures_waiting(reporter->store, request->domain, DOMAINS_MAX, on_failure, &failures) != STORE_OK) {
+		fputs("mailreeve report dmarc: the store does not answer\n", stderr);
+		return false;
+	}
+	if (failures.count == 0 && !request->dry_run) {
+		puts("no failure report waits");
+	}
+	return true;
+}
+
 static bool run(const struct request *request, const struct dmarc_reporter *reporter)
 {
+	if (request->failure) {
+		return run_failures(request, reporter);
+	}
 	struct reports reports = {.arena = request->arena};
 	bool good = dmarc_rows_reports(reporter->store, request->day, request->domain, on_report, &reports) == STORE_OK;
 	if (!good) {
@@ -169,6 +211,9 @@ static bool request_value(struct request *request, int option, const char *value
 	case OPT_DRY:
 		request->dry_run = true;
 		return true;
+	case OPT_FAILURE:
+		request->failure = true;
+		return true;
 	case OPT_SEND:
 		request->send = true;
 		return true;
@@ -215,7 +260,7 @@ int report_dmarc(int argc, char **argv)
 		request.domain = domain_canonical(request.arena, slice_from(argv[optind]));
 	}
 	log_set_level(LOG_LEVEL_WARNING);
-	if (optind + 1 < argc || request.domain == NULL || (request.send && request.dry_run)) {
+	if (optind + 1 < argc || request.domain == NULL || (request.send && (request.dry_run || request.failure))) {
 		fputs(usage, stderr);
 	} else {
 		status = execute(&request);

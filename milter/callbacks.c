@@ -44,7 +44,9 @@ static struct {
 	struct listener *listener;
 	size_t sessions_most; /* that there are descriptors for */
 	atomic_bool draining;
+	atomic_bool given_away; /* another process takes connections: those that we have are finished in peace */
 	atomic_size_t sessions;
+	atomic_size_t connections; /* sessions, and those that have not said who is connected */
 	pthread_mutex_t lock; /* guards the rest */
 	pthread_cond_t changed;
 	size_t transactions;
@@ -155,6 +157,7 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
 		free(connection);
 		return SMFIS_REJECT;
 	}
+	atomic_fetch_add(&server.connections, 1);
 	connection->leading_space = (*steps_r & SMFIP_HDR_LEADSPC) != 0;
 	connection->no_reply = *steps_r & no_reply;
 	return SMFIS_CONTINUE;
@@ -275,6 +278,8 @@ static sfsistat on_mail(SMFICTX *ctx, char **arguments)
 	for (size_t i = 1; arguments[i] != NULL; i++) {
 		if (strcasecmp(arguments[i], "SMTPUTF8") == 0) {
 			session_smtputf8(connection->session);
+		} else if (strcasecmp(arguments[i], "ENVID=" RELEASE_ENVID) == 0) {
+			session_releasing(connection->session);
 		}
 	}
 	return go_on(connection, SMFIP_NR_MAIL);
@@ -431,6 +436,17 @@ static sfsistat on_abort(SMFICTX *ctx)
 	return SMFIS_CONTINUE;
 }
 
+/* Who waits for the last connection is told. */
+static void connection_gone(void)
+{
+	if (atomic_load(&server.given_away)) {
+		pthread_mutex_lock(&server.lock);
+		server.answered = clock_now();
+		pthread_cond_broadcast(&server.changed);
+		pthread_mutex_unlock(&server.lock);
+	}
+}
+
 static sfsistat on_close(SMFICTX *ctx)
 {
 	struct connection *connection = smfi_getpriv(ctx);
@@ -443,6 +459,8 @@ static sfsistat on_close(SMFICTX *ctx)
 		atomic_fetch_sub(&server.sessions, 1);
 	}
 	transaction_end(connection, false);
+	atomic_fetch_sub(&server.connections, 1);
+	connection_gone();
 	free(connection);
 	return SMFIS_CONTINUE;
 }
@@ -473,11 +491,14 @@ bool callbacks_open(struct listener *listener, char **error_r)
 	            smfi_settimeout(IO_TIMEOUT) == MI_SUCCESS && smfi_setbacklog(BACKLOG) == MI_SUCCESS &&
 	            smfi_opensocket(1) == MI_SUCCESS;
 	umask(before);
-	if (!good && asprintf(error_r, "socket %s: libmilter cannot listen there: %s", listener_spec(listener),
+	if (good) {
+		return listener_bound(listener, error_r);
+	}
+	if (asprintf(error_r, "socket %s: libmilter cannot listen there: %s", listener_spec(listener),
 	                      strerror(errno)) < 0) {
 		abort();
 	}
-	return good;
+	return false;
 }
 
 static void *run_library(void *unused)
@@ -527,13 +548,29 @@ bool callbacks_run(struct engine *engine)
 	return stopped;
 }
 
+void callbacks_give_away(void *unused)
+{
+	(void)unused;
+	atomic_store(&server.given_away, true);
+	listener_give_away(server.listener);
+	/* What libmilter has accepted shows itself within that time. */
+	connection_gone();
+}
+
+/* The lock is held. An MTA whose connection goes away between two messages answers for us: where another process has
+ * taken our place there is no need for that. */
+static bool is_busy(void)
+{
+	return server.transactions > 0 || (atomic_load(&server.given_away) && atomic_load(&server.connections) > 0);
+}
+
 size_t callbacks_drain(uint64_t deadline)
 {
 	uint64_t end;
-	atomic_store(&server.draining, true);
+	atomic_store(&server.draining, !atomic_load(&server.given_away));
 	listener_withdraw(server.listener);
 	pthread_mutex_lock(&server.lock);
-	while (end = server.transactions > 0 ? deadline : server.answered + ANSWER_MS * CLOCK_NS_PER_MS,
+	while (end = is_busy() ? deadline : server.answered + ANSWER_MS * CLOCK_NS_PER_MS,
 	       clock_now() < end) {
 		struct timespec until = clock_timespec(end);
 		pthread_cond_clockwait(&server.changed, &server.lock, CLOCK_MONOTONIC, &until);
@@ -557,19 +594,4 @@ void callbacks_stop(void)
 	server.stopped = true;
 	pthread_cond_broadcast(&server.changed);
 	pthread_mutex_unlock(&server.lock);
-}
-
-void callbacks_health(void *context, struct arena *arena, struct health_check *check_r)
-{
-	const char *problem = listener_problem(server.listener);
-	(void)context;
-	if (atomic_load(&server.draining)) {
-		check_r->state = HEALTH_WARNING;
-		check_r->text = "the daemon is ending: what runs is finished";
-	} else if (problem != NULL) {
-		check_r->state = HEALTH_CRITICAL;
-		check_r->text = problem;
-	} else {
-		check_r->text = arena_printf(arena, "%zu transactions under way", callbacks_running());
-	}
 }

@@ -6,6 +6,7 @@
 #include "lib/pipeline/logging.h"
 #include "lib/pipeline/status.h"
 #include "milter/exporter.h"
+#include "milter/handover.h"
 #include "milter/listener.h"
 #include "milter/reload.h"
 
@@ -60,6 +61,24 @@ static void on_set_level(void *context, struct http_request *request, struct htt
 	on_levels(context, request, response_r);
 }
 
+/* What the new process would refuse is refused here, where somebody reads it. */
+static void on_restart(void *context, struct http_request *request, struct http_response *response_r)
+{
+	(void)context;
+	char *error = reload_check();
+	unsigned refused = 422;
+	if (error == NULL) {
+		error = handover_run();
+		refused = 500;
+	}
+	if (error == NULL) {
+		http_answer(request, response_r, 200, "a new process has taken over; the old one finishes what it has begun");
+	} else {
+		http_answer(request, response_r, refused, "%s", error);
+	}
+	free(error);
+}
+
 /* The context of each handler is the engine. */
 static const struct http_route routes[] = {
     {"POST", "/reload", HTTP_OWNER, 0, on_reload},
@@ -67,6 +86,7 @@ static const struct http_route routes[] = {
     {"GET", "/metrics", HTTP_ANY, 0, exporter_answer},
     {"GET", "/log/level", HTTP_OWNER, 0, on_levels},
     {"POST", "/log/level", HTTP_OWNER, 0, on_set_level},
+    {"POST", "/restart", HTTP_OWNER, 0, on_restart},
     {NULL, NULL, HTTP_OWNER, 0, NULL},
 };
 
@@ -79,7 +99,8 @@ struct control *control_open(const struct globals *globals, uid_t user, gid_t gr
 		const struct listener_settings settings = {.option = "control_socket",
 		                                           .spec = arena_printf(arena, "unix:%s", path),
 		                                           .mode = globals->control_group[0] == '\0' ? 0600 : 0660,
-		                                           .group = globals->control_group};
+		                                           .group = globals->control_group,
+		                                           .inherited = handover_take(HANDOVER_CONTROL)};
 		control = calloc(1, sizeof *control);
 		if (control == NULL) {
 			abort();
@@ -96,6 +117,13 @@ struct control *control_open(const struct globals *globals, uid_t user, gid_t gr
 	return control;
 }
 
+static void give_away(void *context)
+{
+	struct control *control = context;
+	http_server_give_away(control->server);
+	listener_give_away(control->listener);
+}
+
 bool control_start(struct control *control, struct engine *engine, char **error_r)
 {
 	const struct http_settings settings = {.listener = control->socket,
@@ -107,7 +135,15 @@ bool control_start(struct control *control, struct engine *engine, char **error_
 	                                       .context = engine};
 	control->socket = -1;
 	control->server = http_server_open(&settings, error_r);
+	handover_offer(HANDOVER_CONTROL, settings.listener, give_away, control);
 	return control->server != NULL;
+}
+
+void control_claim(struct control *control)
+{
+	if (control != NULL) {
+		listener_claim(control->listener);
+	}
 }
 
 void control_withdraw(struct control *control)

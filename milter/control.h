@@ -13,6 +13,8 @@ struct control;
 struct control *control_open(const struct globals *globals, uid_t user, gid_t group, char **error_r);
 /* Answers from now on. False with *error_r. */
 bool control_start(struct control *control, struct engine *engine, char **error_r);
+/* An inherited socket's name is ours: listener_claim(). Takes NULL. */
+void control_claim(struct control *control);
 /* No new connections by its name, which the next daemon may take. Takes NULL. */
 void control_withdraw(struct control *control);
 /* Removes the socket, waits for what is being answered. Takes NULL. */

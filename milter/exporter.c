@@ -1,6 +1,7 @@
 #include "milter/exporter.h"
 
 #include "lib/pipeline/scrape.h"
+#include "milter/handover.h"
 #include "milter/listener.h"
 
 #include <stdlib.h>
@@ -28,7 +29,8 @@ static const struct http_route routes[] = {
 struct exporter *exporter_open(const struct metrics_options *options, uid_t user, gid_t group, char **error_r)
 {
 	const struct listener_settings settings = {
-	    .option = "metrics.listen", .spec = options->spec, .mode = 0666, .group = ""};
+	    .option = "metrics.listen", .spec = options->spec, .mode = 0666, .group = "",
+	                                            .inherited = handover_take(HANDOVER_METRICS)};
 	struct exporter *exporter = options->spec[0] == '\0' ? NULL : calloc(1, sizeof *exporter);
 	if (exporter == NULL) {
 		return NULL;
@@ -43,6 +45,13 @@ struct exporter *exporter_open(const struct metrics_options *options, uid_t user
 	return exporter;
 }
 
+static void give_away(void *context)
+{
+	struct exporter *exporter = context;
+	http_server_give_away(exporter->server);
+	listener_give_away(exporter->listener);
+}
+
 bool exporter_start(struct exporter *exporter, struct engine *engine, char **error_r)
 {
 	const struct http_settings settings = {.listener = exporter->socket,
@@ -54,7 +63,15 @@ bool exporter_start(struct exporter *exporter, struct engine *engine, char **err
 	                                       .context = engine};
 	exporter->socket = -1;
 	exporter->server = http_server_open(&settings, error_r);
+	handover_offer(HANDOVER_METRICS, settings.listener, give_away, exporter);
 	return exporter->server != NULL;
+}
+
+void exporter_claim(struct exporter *exporter)
+{
+	if (exporter != NULL) {
+		listener_claim(exporter->listener);
+	}
 }
 
 void exporter_withdraw(struct exporter *exporter)

@@ -11,6 +11,7 @@ struct exporter;
 /* As control_open() and those after it (milter/control.h). */
 struct exporter *exporter_open(const struct metrics_options *options, uid_t user, gid_t group, char **error_r);
 bool exporter_start(struct exporter *exporter, struct engine *engine, char **error_r);
+void exporter_claim(struct exporter *exporter);    /* takes NULL */
 void exporter_withdraw(struct exporter *exporter); /* takes NULL */
 void exporter_close(struct exporter *exporter);    /* takes NULL */
 

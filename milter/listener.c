@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <stdatomic.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +24,11 @@ struct listener {
 	mode_t mode;
 	uid_t user;
 	gid_t group;
-	struct sockaddr_storage addresses[2]; /* by the private name, by the public one */
-	socklen_t address_size;
+	struct sockaddr_storage addresses[3]; /* by the private name, by the public one, and where nobody else comes */
+	socklen_t address_size[3];
+	int inherited; /* -1: none, or it has its place */
+	int fd;        /* that listens; -1 */
+	bool libmilter; /* fd is libmilter's */
 	atomic_int reached_by; /* which of them is in force */
 	dev_t device;
 	ino_t inode; /* of the socket, once it is published */
@@ -89,10 +93,13 @@ static bool unix_prepare(struct listener *listener, const char *path, char **err
 	listener->public = strdup(path);
 	listener->private = text("%s.%s", path, pid);
 	listener->spec = text("unix:%s", listener->private);
-	if (path[0] != '/' || !unix_address(listener->private, &listener->addresses[0], &listener->address_size) ||
-	    !unix_address(path, &listener->addresses[1], &listener->address_size)) {
+	if (path[0] != '/' || !unix_address(listener->private, &listener->addresses[0], &listener->address_size[0]) ||
+	    !unix_address(path, &listener->addresses[1], &listener->address_size[1])) {
 		*error_r = text("%s %s: expected an absolute path of less than 98 bytes", listener->option, path);
 		return false;
+	}
+	if (listener->inherited >= 0) {
+		return true;
 	}
 	make_folder(listener);
 	if (lstat(path, &status) == 0 && !S_ISSOCK(status.st_mode)) {
@@ -103,6 +110,47 @@ static bool unix_prepare(struct listener *listener, const char *path, char **err
 		*error_r = text("%s %s: a process answers there already", listener->option, path);
 		return false;
 	}
+	return true;
+}
+
+/* Listens where nobody knows of it: an abstract name, or a port of the loopback, that the kernel chooses. -1: errno. */
+static int listen_nowhere(sa_family_t family, struct sockaddr_storage *address_r, socklen_t *size_r)
+{
+	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	struct sockaddr_in four = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_un local = {.sun_family = AF_UNIX};
+	const struct sockaddr *any = (const struct sockaddr *)&local;
+	socklen_t size = sizeof local.sun_family;
+	if (family != AF_UNIX) {
+		any = family == AF_INET6 ? (const struct sockaddr *)&six : (const struct sockaddr *)&four;
+		size = family == AF_INET6 ? sizeof six : sizeof four;
+	}
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	*size_r = sizeof *address_r;
+	if (fd >= 0 && (bind(fd, any, size) != 0 || listen(fd, SOMAXCONN) != 0 ||
+	                getsockname(fd, (struct sockaddr *)address_r, size_r) != 0)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* libmilter can bind no port that is in use: it gets another, of which nobody knows. */
+static bool inet_elsewhere(struct listener *listener, char **error_r)
+{
+	sa_family_t family = listener->addresses[0].ss_family;
+	listener->addresses[1] = listener->addresses[0];
+	listener->address_size[1] = listener->address_size[0];
+	int fd = listen_nowhere(family, &listener->addresses[0], &listener->address_size[0]);
+	if (fd < 0) {
+		*error_r = text("%s: %s", listener->option, strerror(errno));
+		return false;
+	}
+	close(fd);
+	uint16_t port = family == AF_INET6 ? ((const struct sockaddr_in6 *)&listener->addresses[0])->sin6_port
+	                                   : ((const struct sockaddr_in *)&listener->addresses[0])->sin_port;
+	free(listener->spec);
+	listener->spec = text(family == AF_INET6 ? "inet6:%u@[::1]" : "inet:%u@127.0.0.1", ntohs(port));
 	return true;
 }
 
@@ -133,9 +181,9 @@ static bool inet_prepare(struct listener *listener, const char *spec, char **err
 		return false;
 	}
 	memcpy(&listener->addresses[0], found->ai_addr, found->ai_addrlen);
-	listener->address_size = found->ai_addrlen;
+	listener->address_size[0] = found->ai_addrlen;
 	freeaddrinfo(found);
-	return true;
+	return listener->inherited < 0 || inet_elsewhere(listener, error_r);
 }
 
 static bool find_group(const struct listener_settings *settings, gid_t *group_r, char **error_r)
@@ -161,6 +209,8 @@ struct listener *listener_create(const struct listener_settings *settings, uid_t
 		abort();
 	}
 	listener->option = settings->option;
+	listener->inherited = settings->inherited;
+	listener->fd = -1;
 	listener->mode = settings->mode;
 	listener->user = user;
 	listener->group = group;
@@ -212,15 +262,71 @@ mode_t listener_mode(const struct listener *listener)
 	return listener->mode;
 }
 
-int listener_bind(const struct listener *listener, char **error_r)
+/* libmilter does not tell its descriptor: it is the one that is bound to what it was told. */
+static int find_bound(const struct sockaddr_storage *wanted, socklen_t wanted_size)
 {
+	struct sockaddr_storage address;
+	long most = sysconf(_SC_OPEN_MAX);
+	for (int fd = 0; fd < most; fd++) {
+		socklen_t size = sizeof address;
+		memset(&address, 0, sizeof address);
+		/* A unix address comes back as long as its path is. */
+		if (getsockname(fd, (struct sockaddr *)&address, &size) == 0 && memcmp(&address, wanted, wanted_size) == 0) {
+			return fd;
+		}
+	}
+	return -1;
+}
+
+bool listener_bound(struct listener *listener, char **error_r)
+{
+	listener->fd = find_bound(&listener->addresses[0], listener->address_size[0]);
+	listener->libmilter = true;
+	if (listener->fd < 0 || (listener->inherited >= 0 && dup3(listener->inherited, listener->fd, O_CLOEXEC) < 0)) {
+		*error_r = text("%s: libmilter's socket cannot be found", listener->option);
+		return false;
+	}
+	if (listener->inherited >= 0) {
+		close(listener->inherited);
+		if (listener->private != NULL) {
+			unlink(listener->private);
+		}
+	}
+	return true;
+}
+
+int listener_fd(const struct listener *listener)
+{
+	return listener->fd;
+}
+
+void listener_give_away(struct listener *listener)
+{
+	int fd = -1;
+	listener->inode = 0;
+	if (listener->libmilter) {
+		fd = listen_nowhere(listener->addresses[0].ss_family, &listener->addresses[2], &listener->address_size[2]);
+	}
+	if (fd >= 0) {
+		atomic_store(&listener->reached_by, 2);
+		dup3(fd, listener->fd, O_CLOEXEC);
+		close(fd);
+	}
+	/* libmilter may wait for the other socket: it is told. */
+	listener_wake(listener);
+}
+
+int listener_bind(struct listener *listener, char **error_r)
+{
+	if (listener->inherited >= 0) {
+		listener->fd = listener->inherited;
+		return listener->fd;
+	}
 	const int on = 1;
 	int fd = socket(listener->addresses[0].ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	mode_t before = umask(0777 & ~listener->mode);
-	/* A port is there for the next daemon while we drain. */
-	bool good = fd >= 0 && (listener->public != NULL || (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-	                                                     setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0));
-	good = good && bind(fd, (const struct sockaddr *)&listener->addresses[0], listener->address_size) == 0 &&
+	bool good = fd >= 0 && (listener->public != NULL || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
+	good = good && bind(fd, (const struct sockaddr *)&listener->addresses[0], listener->address_size[0]) == 0 &&
 	            listen(fd, SOMAXCONN) == 0;
 	int problem = errno;
 	umask(before);
@@ -231,12 +337,26 @@ int listener_bind(const struct listener *listener, char **error_r)
 		}
 		return -1;
 	}
+	listener->fd = fd;
 	return fd;
+}
+
+void listener_claim(struct listener *listener)
+{
+	struct stat status;
+	if (listener->inherited >= 0 && listener->public != NULL && lstat(listener->public, &status) == 0 && S_ISSOCK(status.st_mode)) {
+		listener->device = status.st_dev;
+		listener->inode = status.st_ino;
+	}
 }
 
 bool listener_publish(struct listener *listener, char **error_r)
 {
 	struct stat status;
+	if (listener->inherited >= 0) {
+		atomic_store(&listener->reached_by, 1);
+		return true;
+	}
 	if (listener->public == NULL) {
 		return true;
 	}
@@ -274,7 +394,7 @@ const char *listener_problem(const struct listener *listener)
 		return "the socket is not there, or another process has put its own in its place";
 	}
 	int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool good = fd >= 0 && connect(fd, (const struct sockaddr *)address, listener->address_size) == 0;
+	bool good = fd >= 0 && connect(fd, (const struct sockaddr *)address, listener->address_size[place]) == 0;
 	int problem = errno;
 	if (fd >= 0) {
 		close(fd);
@@ -286,10 +406,11 @@ const char *listener_problem(const struct listener *listener)
 
 void listener_wake(const struct listener *listener)
 {
-	const struct sockaddr_storage *address = &listener->addresses[atomic_load(&listener->reached_by)];
+	int by = atomic_load(&listener->reached_by);
+	const struct sockaddr_storage *address = &listener->addresses[by];
 	int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0) {
-		if (connect(fd, (const struct sockaddr *)address, listener->address_size) != 0) {
+		if (connect(fd, (const struct sockaddr *)address, listener->address_size[by]) != 0) {
 			/* In progress, or the backlog is full: then a connection is waiting already, which wakes as well. */
 		}
 		close(fd);

@@ -15,6 +15,7 @@ struct listener_settings {
 	const char *spec;
 	mode_t mode;       /* of a unix socket */
 	const char *group; /* of a unix socket; "": the daemon's own */
+	int inherited;     /* a socket that listens there already, which becomes the listener's; -1: none */
 };
 
 /* Checks the specification "unix:PATH", "inet:PORT@ADDRESS", "inet6:PORT@ADDRESS". For a unix socket: a missing folder
@@ -30,11 +31,20 @@ void listener_destroy(struct listener *listener);
 const char *listener_spec(const struct listener *listener);
 /* The file mode for umask while it binds. */
 mode_t listener_mode(const struct listener *listener);
-/* Binds it ourselves, where libmilter does not: a descriptor that listens, or -1 with *error_r. */
-int listener_bind(const struct listener *listener, char **error_r);
+/* After libmilter has bound it: finds its descriptor, and puts the inherited socket in its place. False with *error_r. */
+bool listener_bound(struct listener *listener, char **error_r);
+/* Binds it ourselves, where libmilter does not: a descriptor that listens, or -1 with *error_r. Only for a unix socket. */
+int listener_bind(struct listener *listener, char **error_r);
 /* After it has: owner, group, the public name. Run as root in a folder of the unprivileged user, so it follows no link.
  */
 bool listener_publish(struct listener *listener, char **error_r);
+/* An inherited socket's name is ours from now on: until then it is the older process's, whatever becomes of us. */
+void listener_claim(struct listener *listener);
+/* The descriptor that listens; -1: not yet. */
+int listener_fd(const struct listener *listener);
+/* Another process has the socket now: its names are no longer ours, and libmilter listens where nobody comes but
+ * listener_wake(). */
+void listener_give_away(struct listener *listener);
 /* No new connections by the public name. */
 void listener_withdraw(struct listener *listener);
 

@@ -1,6 +1,7 @@
 /* mailreeved: the daemon. */
 #include "config.h"
 #include "lib/base/log.h"
+#include "lib/pipeline/health.h"
 #include "lib/pipeline/logging.h"
 #include "lib/pipeline/stages.h"
 #include "lib/policy/globals.h"
@@ -9,6 +10,7 @@
 #include "milter/control.h"
 #include "milter/daemonize.h"
 #include "milter/exporter.h"
+#include "milter/handover.h"
 #include "milter/privileges.h"
 #include "milter/reload.h"
 #include "milter/signals.h"
@@ -106,22 +108,35 @@ static void open_log(const struct config *config, bool foreground)
 	log_open(globals->log_target == GLOBALS_LOG_AUTO ? target : targets[globals->log_target], "mailreeved");
 }
 
+static bool pid_put(int fd)
+{
+	return ftruncate(fd, 0) == 0 && lseek(fd, 0, SEEK_SET) == 0 && dprintf(fd, "%ld\n", (long)getpid()) > 0;
+}
+
+/* An heir inherits the open file, and writes into it when it has taken over. */
 static bool write_pid(const char *path, char **error_r)
 {
-	int fd = path[0] == '\0' ? -1 : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (path[0] == '\0') {
-		return true;
+	int fd = handover_take(HANDOVER_PID);
+	bool good = true;
+	if (fd < 0 && path[0] != '\0') {
+		/* Readable in spite of our umask, and root's: who stops the daemon by this file must not be made to stop another
+		 * process. */
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+		good = fd >= 0 && fchmod(fd, 0644) == 0 && pid_put(fd);
 	}
-	/* Readable in spite of our umask, and root's: who stops the daemon by this file must not be made to stop another
-	 * process. */
-	bool good = fd >= 0 && fchmod(fd, 0644) == 0 && dprintf(fd, "%ld\n", (long)getpid()) > 0;
 	if (!good && asprintf(error_r, "pid_file %s: %s", path, strerror(errno)) < 0) {
 		abort();
 	}
-	if (fd >= 0) {
-		close(fd);
-	}
+	handover_offer(HANDOVER_PID, fd, NULL, NULL);
 	return good;
+}
+
+static void claim_pid(void)
+{
+	int fd = handover_offered(HANDOVER_PID);
+	if (fd >= 0 && !pid_put(fd)) {
+		log_warning("the pid file cannot be written: %s", strerror(errno));
+	}
 }
 
 /* Only while it names this process: the next daemon may have started while we drained. */
@@ -165,10 +180,18 @@ static bool open_exporter(const struct config *config, const struct privileges *
 	return *error_r == NULL;
 }
 
+/* Can the MTA reach us? */
+static void listener_health(void *context, struct arena *arena, struct health_check *check_r)
+{
+	const char *problem = listener_problem(context);
+	check_r->state = problem == NULL ? HEALTH_OK : HEALTH_CRITICAL;
+	check_r->text = problem == NULL ? arena_printf(arena, "%zu transactions under way", callbacks_running()) : problem;
+}
+
 /* Those who answer, once there is an engine to ask. */
 static bool start_ends(struct ends *ends, struct engine *engine, char **error_r)
 {
-	health_add("listener", callbacks_health, NULL);
+	health_add("listener", listener_health, ends->listener);
 	if ((ends->control != NULL && !control_start(ends->control, engine, error_r)) ||
 	    (ends->exporter != NULL && !exporter_start(ends->exporter, engine, error_r))) {
 		return false;
@@ -197,7 +220,8 @@ static struct engine *start(struct config *config, const struct main_options *op
 		return NULL;
 	}
 	const struct listener_settings settings = {
-	    .option = "socket", .spec = globals->socket, .mode = (mode_t)globals->socket_mode, .group = globals->socket_group};
+	    .option = "socket", .spec = globals->socket, .mode = (mode_t)globals->socket_mode, .group = globals->socket_group,
+	    .inherited = handover_take(HANDOVER_MILTER)};
 	ends_r->listener = listener_create(&settings, privileges.user, privileges.group, error_r);
 	if (ends_r->listener == NULL || !callbacks_open(ends_r->listener, error_r) ||
 	    !listener_publish(ends_r->listener, error_r) || !open_control(globals, &privileges, &ends_r->control, error_r) ||
@@ -239,6 +263,14 @@ static int serve(struct config *config, const struct main_options *options, int 
 	}
 	log_info("%s is ready on %s", PACKAGE_STRING, globals->socket);
 	daemonize_ready(report);
+	handover_offer(HANDOVER_MILTER, listener_fd(ends.listener), callbacks_give_away, NULL);
+	if (handover_is_heir()) {
+		handover_ready();
+		listener_claim(ends.listener);
+		control_claim(ends.control);
+		exporter_claim(ends.exporter);
+		claim_pid();
+	}
 	bool good = callbacks_run(engine);
 	close_ends(&ends);
 	engine_log_counters(engine);
@@ -257,6 +289,7 @@ static int serve(struct config *config, const struct main_options *options, int 
 
 int main(int argc, char **argv)
 {
+	handover_init(argv);
 	struct main_options options = {.foreground = false};
 	size_t count;
 	int status;
@@ -272,7 +305,7 @@ int main(int argc, char **argv)
 	}
 	umask(027);
 	signals_block();
-	int report = options.foreground ? -1 : daemonize_start();
+	int report = options.foreground || handover_is_heir() ? -1 : daemonize_start();
 	open_log(config, options.foreground);
 	status = serve(config, &options, report);
 	config_release(config);

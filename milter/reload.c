@@ -60,6 +60,17 @@ char *reload(void)
 	return error;
 }
 
+char *reload_check(void)
+{
+	size_t count;
+	char *error = NULL;
+	const struct section *const *sections = stages_sections(&count);
+	pthread_mutex_lock(&one_at_a_time);
+	config_release(config_load(path, sections, count, &error));
+	pthread_mutex_unlock(&one_at_a_time);
+	return error;
+}
+
 void reload_changed(void)
 {
 	static uint64_t tried;

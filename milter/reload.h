@@ -11,6 +11,9 @@ void reload_init(struct engine *engine, const char *config_path);
  * line. Of several at once one waits for the other. */
 char *reload(void);
 
+/* Would a reload, or a start, take the configuration? NULL, or what is wrong (free()). */
+char *reload_check(void);
+
 /* Reloads where a file that the configuration names has changed since; what cannot be read is tried once. For one
  * thread. */
 void reload_changed(void);

@@ -119,5 +119,6 @@ bool dmarc_record_parse(struct slice text, struct dmarc_record *record_r)
 	record_r->testing = value_is(taglist_find(&list, "t"), 'y');
 	record_r->rua = value_of(taglist_find(&list, "rua"));
 	record_r->ruf = value_of(taglist_find(&list, "ruf"));
+	record_r->fo = value_of(taglist_find(&list, "fo"));
 	return true;
 }

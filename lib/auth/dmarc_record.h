@@ -15,6 +15,7 @@ struct dmarc_record {
 	bool adkim_strict, aspf_strict;
 	bool testing;
 	struct slice rua, ruf; /* as published; empty: none */
+	struct slice fo;       /* failure reporting options, as published; empty: "0" */
 };
 
 /* False when the text is no DMARC Policy Record: it does not begin with the version (exactly "v" and "DMARC1"). All

@@ -266,7 +266,7 @@ struct http_server *http_server_open(const struct http_settings *settings, char 
 	}
 	server->settings = *settings;
 	server->daemon = MHD_start_daemon(
-	    MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, server, MHD_OPTION_EXTERNAL_LOGGER,
+	    MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, server, MHD_OPTION_EXTERNAL_LOGGER,
 	    library_log, NULL, MHD_OPTION_LISTEN_SOCKET, settings->listener, MHD_OPTION_NOTIFY_COMPLETED, forget, NULL,
 	    MHD_OPTION_THREAD_POOL_SIZE, settings->threads, MHD_OPTION_CONNECTION_LIMIT, settings->connections,
 	    MHD_OPTION_CONNECTION_TIMEOUT, settings->timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
@@ -278,6 +278,14 @@ struct http_server *http_server_open(const struct http_settings *settings, char 
 		return NULL;
 	}
 	return server;
+}
+
+void http_server_give_away(struct http_server *server)
+{
+	int fd = MHD_quiesce_daemon(server->daemon);
+	if (fd >= 0) {
+		close(fd);
+	}
 }
 
 void http_server_close(struct http_server *server)

@@ -71,6 +71,8 @@ struct http_server;
 
 /* NULL with *error_r (free()): the listener is closed then. */
 struct http_server *http_server_open(const struct http_settings *settings, char **error_r);
+/* Takes no new connections: another process has the socket. */
+void http_server_give_away(struct http_server *server);
 /* Waits for handlers that run. Takes NULL. */
 void http_server_close(struct http_server *server);
 

@@ -38,6 +38,12 @@ static size_t collect_signatures(const struct session *session, struct dmarc_xml
 	return count;
 }
 
+bool dmarc_collect_concerns(const struct session *session, const struct dmarc_reports_options *options)
+{
+	return options->email[0] != '\0' && engine_records(session->engine) && is_judged(session) &&
+	       !is_about_reports(session, options->email);
+}
+
 void dmarc_collect(struct session *session)
 {
 	const struct dmarc_reports_options *options = config_settings(session->config, SECTION_DMARC_REPORTS);
@@ -45,8 +51,7 @@ void dmarc_collect(struct session *session)
 	struct dmarc_xml_dkim signatures[SIGNATURES_MAX];
 	struct dmarc_record record;
 	struct strbuf before, after;
-	if (options->email[0] == '\0' || !engine_records(session->engine) || !is_judged(session) ||
-	    is_about_reports(session, options->email) || !dmarc_record_parse(slice_from(dmarc->record), &record) ||
+	if (!dmarc_collect_concerns(session, options) || !dmarc_record_parse(slice_from(dmarc->record), &record) ||
 	    record.rua.len == 0) {
 		return;
 	}

@@ -8,6 +8,7 @@
 #include "lib/pipeline/stage_list.h"
 #include "lib/pipeline/stage_quarantine.h"
 #include "lib/pipeline/stages.h"
+#include "lib/report/dmarc_failure.h"
 #include "lib/report/dmarc_reports.h"
 #include "lib/store/greylist.h"
 #include "lib/store/history.h"
@@ -31,8 +32,11 @@ static enum store_result expire_history(struct engine *engine, const struct conf
 	return history_expire(engine_store(engine), now - keep, now - tls_keep, more_r);
 }
 
-/* The next DMARC report that is due. Its MTA has a minute at most. */
-static enum store_result send_dmarc_report(struct engine *engine, const struct config *config, int64_t now, bool *more_r)
+typedef enum store_result reporting_step(const struct dmarc_reporter *reporter, bool *more_r);
+
+/* One report. Its MTA has a minute at most. */
+static enum store_result send_report(struct engine *engine, const struct config *config, int64_t now,
+                                     reporting_step *step, bool *more_r)
 {
 	struct arena *arena = arena_create(1024);
 	struct dmarc_reporter reporter = {.options = config_settings(config, SECTION_DMARC_REPORTS),
@@ -40,10 +44,19 @@ static enum store_result send_dmarc_report(struct engine *engine, const struct c
 	                                  .store = engine_store(engine),
 	                                  .dns = engine_dns(engine),
 	                                  .now = (uint64_t)now};
-	enum store_result result =
-	    reporter.options->email[0] == '\0' ? STORE_OK : dmarc_reports_step(&reporter, more_r);
+	enum store_result result = reporter.options->email[0] == '\0' ? STORE_OK : step(&reporter, more_r);
 	arena_destroy(arena);
 	return result;
+}
+
+static enum store_result send_dmarc_report(struct engine *engine, const struct config *config, int64_t now, bool *more_r)
+{
+	return send_report(engine, config, now, dmarc_reports_step, more_r);
+}
+
+static enum store_result send_dmarc_failure(struct engine *engine, const struct config *config, int64_t now, bool *more_r)
+{
+	return send_report(engine, config, now, dmarc_failure_step, more_r);
 }
 
 /* It goes through all messages, so not too often. */
@@ -85,6 +98,7 @@ static const struct {
 } tasks[] = {
 	{"history", TICK, expire_history},
 	{"dmarc", TICK, send_dmarc_report},
+	{"dmarc failures", TICK, send_dmarc_failure},
 	{"quarantine", 600, expire_quarantine},
 	{"greylist", 60, expire_greylist},
 	{"rates", 60, expire_rates},

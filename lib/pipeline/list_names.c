@@ -105,13 +105,15 @@ static void add_host(struct list_names *names, enum list_kind kind, enum list_or
 
 void list_names_add_client(struct list_names *names, const struct session *session)
 {
+	const struct session_release *release = session->release;
+	const struct ip *address = release != NULL ? &release->client : &session->client;
 	char client[IP_TEXT_SIZE];
-	if (session->client.family != IP_UNKNOWN) {
-		ip_format(&session->client, client);
-		add_networks(names, &session->client, arena_printf(names->arena, "client %s", client));
+	if (address->family != IP_UNKNOWN) {
+		ip_format(address, client);
+		add_networks(names, address, arena_printf(names->arena, "client %s", client));
 	}
-	add_host(names, LIST_PTR, LIST_BY_PTR, session->client_name);
-	add_host(names, LIST_HELO, LIST_BY_HELO, session->helo);
+	add_host(names, LIST_PTR, LIST_BY_PTR, release != NULL ? release->client_name : session->client_name);
+	add_host(names, LIST_HELO, LIST_BY_HELO, release != NULL ? release->helo : session->helo);
 }
 
 void list_names_add_place(struct list_names *names, const char *country, uint32_t asn)

@@ -121,6 +121,19 @@ static const char *ip_text(struct session *session, const struct ip *ip)
 	return text;
 }
 
+static enum history_cert cert_verified(enum session_cert cert)
+{
+	switch (cert) {
+	case SESSION_CERT_UNKNOWN:
+		break;
+	case SESSION_CERT_VERIFIED:
+		return HISTORY_CERT_VERIFIED;
+	case SESSION_CERT_NOT_VERIFIED:
+		return HISTORY_CERT_NOT_VERIFIED;
+	}
+	return HISTORY_CERT_UNKNOWN;
+}
+
 static void fill_client(struct session *session, struct history_message *message)
 {
 	message->host = session->authserv_id;
@@ -133,6 +146,12 @@ static void fill_client(struct session *session, struct history_message *message
 	message->as_name = safe(session, session->geo.as_name, TEXT_MAX);
 	message->tls_version = safe(session, session->tls_version, TEXT_MAX);
 	message->tls_cipher = safe(session, session->tls_cipher, TEXT_MAX);
+	message->tls_bits = session->tls_bits;
+	message->cert_subject = safe(session, session->cert_subject, TEXT_MAX);
+	message->cert_issuer = safe(session, session->cert_issuer, TEXT_MAX);
+	message->cert_verified = cert_verified(session->cert_verified);
+	message->peer_name = session->upstream.relayed ? safe(session, session->peer_name, TEXT_MAX) : "";
+	message->peer_helo = session->upstream.relayed ? safe(session, session->peer_helo, TEXT_MAX) : "";
 	message->auth_user = safe(session, session->auth_user, TEXT_MAX);
 	message->queue_id = safe(session, session->queue_id, TEXT_MAX);
 	message->support_id = session->support_id;
@@ -230,6 +249,29 @@ static bool is_told(const struct session *session, const struct recipient *recip
 	return recipient->refused || (session->ended && recipient->fate == DELIVERY_RETURNED);
 }
 
+/* Where his copy is, if a person may still decide about it. Of those with the same path there is one. */
+static void fill_fate(const struct session *session, const struct recipient *recipient, struct history_recipient *row)
+{
+	if (!session->ended) {
+		return;
+	}
+	switch (recipient->fate) {
+	case DELIVERY_HELD:
+		row->fate = "held";
+		break;
+	case DELIVERY_STORED:
+		row->fate = "stored";
+		row->quarantine = session->quarantine_id;
+		row->copy = (int64_t)recipient->first + 1;
+		break;
+	case DELIVERY_REFUSED:
+	case DELIVERY_SENT:
+	case DELIVERY_DROPPED:
+	case DELIVERY_RETURNED:
+		break;
+	}
+}
+
 static void fill_recipients(struct session *session, struct history_message *message)
 {
 	struct history_recipient *rows = arena_alloc(session->arena, (session->recipient_count + 1) * sizeof *rows);
@@ -244,6 +286,7 @@ static void fill_recipients(struct session *session, struct history_message *mes
 		    .reply = is_told(session, recipient) ? reply_text(session, verdict) : "",
 		    .refused = recipient->refused,
 		};
+		fill_fate(session, recipient, &rows[i]);
 	}
 	message->recipients = rows;
 	message->recipients_given = session->recipient_count;

@@ -1,8 +1,8 @@
 #include "lib/pipeline/session.h"
 
 #include "lib/base/clock.h"
-#include "lib/base/log.h"
 #include "lib/pipeline/dmarc_collect.h"
+#include "lib/pipeline/dmarc_failure_collect.h"
 #include "lib/pipeline/meter.h"
 #include "lib/pipeline/parting.h"
 #include "lib/pipeline/pipeline.h"
@@ -197,7 +197,7 @@ static void transaction_reset(struct session *session)
 	session->mail_from = (struct address){"", "", ""};
 	session->recipients = NULL;
 	session->recipient_count = session->recipient_capacity = session->refused_count = session->rejected_count = 0;
-	session->smtputf8 = false;
+	session->smtputf8 = session->releasing = false;
 	session->iprev_known = session->helo_known = session->geo_stated = false;
 	session->iprev = (struct iprev_verdict){.result = AUTH_NONE, .name = ""};
 	session->client_stated = 0;
@@ -269,6 +269,11 @@ void session_smtputf8(struct session *session)
 	session->smtputf8 = true;
 }
 
+void session_releasing(struct session *session)
+{
+	session->releasing = true;
+}
+
 void session_queue_id(struct session *session, const char *queue_id)
 {
 	if (queue_id != NULL && queue_id[0] != '\0' && session->queue_id[0] == '\0') {
@@ -302,6 +307,9 @@ void session_judge_recipient(struct session *session, size_t index, unsigned tra
 static enum session_rcpt_result session_rcpt_judge(struct session *session, size_t index)
 {
 	struct recipient *recipient = &session->recipients[index];
+	if (session->releasing && index == 0) {
+		return SESSION_RCPT_OK; /* what stands against it is judged with its token; two recipients are no release */
+	}
 	session_judge_recipient(session, index, FINDING_AT_RCPT, true);
 	recipient->refused =
 	    recipient->verdict.action == VERDICT_TEMPFAIL || recipient->verdict.action == VERDICT_REJECT;
@@ -394,10 +402,7 @@ static struct finding *finding_create(struct session *session, const struct find
 	};
 	struct policy_context context = session_policy(session);
 	policy_begin(&context, finding);
-	if (log_wants(LOG_LEVEL_DEBUG)) {
-		log_debug("%s: finds %s: %s", text_escape(session->arena, slice_from(session->queue_id), " :", false, 64), code->code,
-		          finding->detail);
-	}
+	verdict_line_debug(session, finding);
 	return finding;
 }
 
@@ -578,6 +583,7 @@ const struct verdict *session_end(struct session *session)
 	meter_message(engine_meter(session->engine), session);
 	session->ended = true;
 	dmarc_collect(session);
+	dmarc_failure_collect(session);
 	return verdict;
 }
 

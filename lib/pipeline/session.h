@@ -55,6 +55,8 @@ struct session_release {
 	struct release_token token;
 	enum direction direction;
 	const char *support_id, *authres, *reason;
+	struct ip client; /* IP_UNKNOWN: it was not known */
+	const char *client_name, *helo;
 };
 
 /* A DKIM-Signature that the verdict adds. */
@@ -117,6 +119,7 @@ struct session {
 	const char *auth_user;   /* "": not authenticated */
 	char support_id[16];
 	enum direction direction;
+	bool releasing; /* MAIL says that the message is released from the quarantine; its token will tell */
 	bool smtputf8; /* an internationalized message (RFC 6531): its header may hold UTF-8 */
 	struct address mail_from;
 	struct recipient *recipients;
@@ -200,6 +203,8 @@ void session_tls(struct session *session, const struct session_tls *tls);
 
 /* path as libmilter gives it, "<a@b>". auth_user and queue_id may be NULL. now 0: the clock. */
 void session_mail(struct session *session, const char *path, const char *auth_user, const char *queue_id, uint64_t now);
+/* MAIL had ENVID=RELEASE_ENVID: the one recipient of a release is not refused before its token is there. */
+void session_releasing(struct session *session);
 void session_smtputf8(struct session *session);                       /* MAIL had the parameter SMTPUTF8 */
 void session_queue_id(struct session *session, const char *queue_id); /* as soon as the MTA tells it; NULL: no news */
 enum session_rcpt_result {

@@ -459,7 +459,9 @@ static void add_client(struct session *session, struct lists_state *state)
 	if (!state->client_added && session->client_known && session->direction == DIRECTION_INBOUND) {
 		state->client_added = true;
 		list_names_add_client(&state->names, session);
-		list_names_add_place(&state->names, session->geo.country, session->geo.asn);
+		if (session->release == NULL) { /* the place is our relay's */
+			list_names_add_place(&state->names, session->geo.country, session->geo.asn);
+		}
 	}
 }
 
@@ -507,6 +509,15 @@ static bool all_known(const struct session *session)
 	return spf && session->inspected && (!pipeline_runs(session, &stage_dmarc) || session->dmarc_known);
 }
 
+/* A release allows more than any entry, and no entry takes it back. */
+static void allow(struct session *session, size_t index, enum policy_level level)
+{
+	struct recipient *recipient = &session->recipients[index];
+	if (session->release == NULL || level > recipient->allow) {
+		recipient->allow = level;
+	}
+}
+
 static void say_allow(struct asking *asking, size_t index, enum policy_level level, const struct opinion *opinion)
 {
 	bool wins = more_specific(&opinion->allow, &opinion->block);
@@ -515,7 +526,7 @@ static void say_allow(struct asking *asking, size_t index, enum policy_level lev
 		find(asking, ALLOWED, index, level, &opinion->allow);
 	}
 	if (wins && acts(asking->session)) {
-		asking->session->recipients[index].allow = level;
+		allow(asking->session, index, level);
 	}
 	for (size_t i = 0; !wins && first && i < opinion->unproven_count; i++) {
 		find(asking, UNAUTHENTICATED, index, level, &opinion->unproven[i]);
@@ -530,7 +541,7 @@ static void say_undecided(struct asking *asking, size_t index, enum policy_level
 		struct finding *finding = session_find_for(session, index, &codes[UNDECIDED], describe(session, match), NULL);
 		finding->level = level;
 		finding->enforced = true; /* by which it outlives the lifting of the block */
-		session->recipients[index].allow = level;
+		allow(session, index, level);
 	}
 }
 
@@ -558,6 +569,8 @@ static enum stage_progress lists_end(struct session *session, const void *settin
 	struct lists_state *state = state_of(session);
 	struct asking asking = {.session = session, .settings = settings, .state = state, .end = true};
 	say_unavailable(session, state);
+	state->client_added =
+	    state->client_added && session->release == NULL; /* the client of its arrival, not our relay */
 	add_client(session, state);
 	list_names_add_authors(&state->names, session);
 	author_find(session->arena, session_headers(session), &session->author);
@@ -578,5 +591,6 @@ const struct stage stage_lists = {
                 .mode = MODE_ENFORCE},
     .inbound = true,
     .outbound = true,
+    .released = true,
     .on = {[PHASE_RCPT] = lists_rcpt, [PHASE_END] = lists_end},
 };

@@ -135,6 +135,11 @@ static bool read_release(void *context, const struct quarantine_message *message
 	lookup->release->support_id = arena_strdup(arena, message->support_id);
 	lookup->release->authres = arena_strdup(arena, message->authres);
 	lookup->release->reason = arena_strdup(arena, copy->reason);
+	if (!ip_parse(message->client, &lookup->release->client)) {
+		lookup->release->client = (struct ip){.family = IP_UNKNOWN};
+	}
+	lookup->release->client_name = arena_strdup(arena, message->client_name);
+	lookup->release->helo = arena_strdup(arena, message->helo);
 	return false;
 }
 

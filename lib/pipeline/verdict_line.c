@@ -278,3 +278,11 @@ void verdict_line_log_rcpt(struct session *session, const struct recipient *reci
 		log_event(LOG_LEVEL_INFO, "verdict", line_print(&line), line.fields, line.count);
 	}
 }
+
+void verdict_line_debug(struct session *session, const struct finding *finding)
+{
+	if (log_wants(LOG_LEVEL_DEBUG)) {
+		log_debug("%s: finds %s: %s", text_escape(session->arena, slice_from(session->queue_id), " :", false, 64),
+		          finding->code->code, finding->detail);
+	}
+}

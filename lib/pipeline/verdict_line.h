@@ -11,4 +11,7 @@ void verdict_line_log(struct session *session);
 /* The same for a recipient that is refused at RCPT: "... at=rcpt". */
 void verdict_line_log_rcpt(struct session *session, const struct recipient *recipient);
 
+/* A finding, where its stage is logged at level debug. */
+void verdict_line_debug(struct session *session, const struct finding *finding);
+
 #endif

@@ -1,10 +1,10 @@
 #include "lib/report/dmarc_mail.h"
 
 #include "lib/mail/field.h"
+#include "lib/report/mail_date.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>
-#include <time.h>
 #include <zlib.h>
 
 enum { GZIP_WINDOW = 15 + 16, MEMORY_LEVEL = 8, LINE_BYTES = 57 /* 76 characters of base64 */ };
@@ -37,18 +37,6 @@ static void add_base64(struct strbuf *out, struct slice bytes)
 	}
 }
 
-/* RFC 5322 3.3, in UTC. Names of days and months are English whatever the locale. */
-static void add_date(struct strbuf *out, uint64_t now)
-{
-	static const char days[] = "SunMonTueWedThuFriSat";
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	time_t time = (time_t)now;
-	struct tm tm;
-	gmtime_r(&time, &tm);
-	strbuf_printf(out, "Date: %.3s, %d %.3s %d %02d:%02d:%02d +0000\r\n", days + 3 * (size_t)tm.tm_wday, tm.tm_mday,
-	              months + 3 * (size_t)tm.tm_mon, tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-}
-
 static void add_header(struct strbuf *out, const struct dmarc_mail *mail)
 {
 	const char *at = strrchr(mail->from, '@');
@@ -56,7 +44,9 @@ static void add_header(struct strbuf *out, const struct dmarc_mail *mail)
 	strbuf_printf(out, "To: <%s>\r\n", mail->to);
 	strbuf_printf(out, "Subject: Report Domain: %s\r\n\tSubmitter: %s\r\n\tReport-ID: <%s>\r\n", mail->domain,
 	              mail->submitter, mail->report_id);
-	add_date(out, mail->now);
+	strbuf_add_text(out, "Date: ");
+	mail_date_add(out, mail->now);
+	strbuf_add_text(out, "\r\n");
 	strbuf_printf(out, "Message-ID: <%s.%llu%s>\r\n", mail->report_id, (unsigned long long)mail->now, at);
 	strbuf_add_text(out, "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n");
 	strbuf_printf(out, "Content-Type: multipart/mixed; boundary=\"%s\"\r\n\r\n", mail->report_id);

@@ -25,6 +25,9 @@ enum {
 	ID_HASH_BASIS = 5381
 };
 
+static const struct option_word failure_levels[] = {
+    {"off", DMARC_FAILURE_OFF}, {"redacted", DMARC_FAILURE_REDACTED}, {"subject", DMARC_FAILURE_SUBJECT}, {NULL, 0}};
+
 static const struct option_row options[] = {
     {.name = "email",
      .type = OPTION_STRING,
@@ -71,6 +74,20 @@ static const struct option_row options[] = {
      .min = 2 * DAY,
      .max = 365 * DAY,
      .help = "how long the rows are kept"},
+    {.name = "failure",
+     .type = OPTION_WORD,
+     .offset = offsetof(struct dmarc_reports_options, failure),
+     .fallback = "off",
+     .words = failure_levels,
+     .help = "failure reports (RFC 9991) about single messages, to who asks for them, with neither body nor Subject and "
+             "local parts hashed, or the same with the Subject"},
+    {.name = "failure_max",
+     .type = OPTION_UINT,
+     .offset = offsetof(struct dmarc_reports_options, failure_max),
+     .fallback = "50",
+     .min = 1,
+     .max = 10000,
+     .help = "failure reports about mail of one domain on one day (UTC); more are not made"},
     {.name = NULL},
 };
 
@@ -157,10 +174,7 @@ bool dmarc_reports_xml(const struct dmarc_reporter *reporter, struct arena *aren
 
 /* ---- to whom ---- */
 
-enum willing { WILLING, UNWILLING, WILLING_UNKNOWN };
-
-/* RFC 9990 4: a domain of another organisation must say that it wants reports about this one. */
-static enum willing destination_is_willing(struct arena *arena, struct lookups *lookups, const char *domain,
+enum dmarc_willing dmarc_reports_willing(struct arena *arena, struct lookups *lookups, const char *domain,
                                            const struct dmarc_uri *uri)
 {
 	struct dmarc_memo memo = {NULL};
@@ -176,18 +190,18 @@ static enum willing destination_is_willing(struct arena *arena, struct lookups *
 		known = first && second && answer != NULL;
 	} while (!known && lookups_wait(lookups, deadline));
 	if (!known || ours.problem != NULL || theirs.problem != NULL || answer->status == DNS_TEMPORARY) {
-		return WILLING_UNKNOWN;
+		return DMARC_WILLING_UNKNOWN;
 	}
 	if (strcmp(ours.org_domain, theirs.org_domain) == 0) {
-		return WILLING;
+		return DMARC_WILLING;
 	}
 	for (size_t i = 0; answer->status == DNS_FOUND && i < answer->count; i++) {
 		struct dmarc_record record;
 		if (dmarc_record_parse(answer->records[i].data, &record)) {
-			return WILLING;
+			return DMARC_WILLING;
 		}
 	}
-	return UNWILLING;
+	return DMARC_UNWILLING;
 }
 
 /* ---- sending ---- */
@@ -247,14 +261,14 @@ static enum delivery send_to(const struct dmarc_reporter *reporter, struct arena
 	if (sent) {
 		return DELIVERED;
 	}
-	switch (destination_is_willing(arena, lookups, report->domain, uri)) {
-	case WILLING:
+	switch (dmarc_reports_willing(arena, lookups, report->domain, uri)) {
+	case DMARC_WILLING:
 		break;
-	case UNWILLING:
+	case DMARC_UNWILLING:
 		log_info("DMARC report about %s: %s does not say that it takes such reports", report->domain,
 		         uri->address.domain);
 		return DELIVERY_NEVER;
-	case WILLING_UNKNOWN:
+	case DMARC_WILLING_UNKNOWN:
 		return DELIVERY_LATER;
 	}
 	enum delivery delivery = deliver(reporter, arena, report, xml, uri);

@@ -9,6 +9,10 @@
 
 enum { DMARC_DAY = 86400 };
 
+struct dmarc_uri;
+
+enum dmarc_failure_level { DMARC_FAILURE_OFF, DMARC_FAILURE_REDACTED, DMARC_FAILURE_SUBJECT };
+
 /* dmarc_reports { } */
 struct dmarc_reports_options {
 	const char *email;    /* whom the reports come from; "": none are made */
@@ -18,6 +22,8 @@ struct dmarc_reports_options {
 	uint64_t spread;      /* 6h: reports of a day are sent over that time behind its end */
 	uint64_t rows_max;    /* 10000: in one report */
 	uint64_t keep;        /* 7d */
+	int failure;          /* enum dmarc_failure_level */
+	uint64_t failure_max; /* 50: of a domain and day */
 };
 extern const struct section dmarc_reports_section;
 
@@ -29,6 +35,11 @@ struct dmarc_reporter {
 	struct dns *dns;
 	uint64_t now; /* epoch seconds */
 };
+
+/* RFC 9990 4: is the address of the domain's own organisation, or does its domain say that it takes reports about this one? */
+enum dmarc_willing { DMARC_WILLING, DMARC_UNWILLING, DMARC_WILLING_UNKNOWN };
+enum dmarc_willing dmarc_reports_willing(struct arena *arena, struct lookups *lookups, const char *domain,
+                                         const struct dmarc_uri *uri);
 
 /* When the report of that day to that domain is to be sent: some time after the day's end, always the same. */
 int64_t dmarc_reports_due(const struct dmarc_reports_options *options, int64_t day, const char *domain);

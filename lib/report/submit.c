@@ -22,7 +22,7 @@ struct smtp {
 	uint64_t deadline;
 	struct arena *arena;
 	const char *reply; /* escaped */
-	bool eight_bit, smtputf8, size;
+	bool eight_bit, smtputf8, size, dsn;
 	size_t have;
 	char buffer[LINE_MAX_BYTES];
 };
@@ -204,6 +204,7 @@ static void smtp_keyword(struct smtp *smtp, struct slice line)
 	struct slice word = {line.data + 4, line.len - 4};
 	word.len = slice_find(word, ' ', 0);
 	smtp->eight_bit = smtp->eight_bit || slice_equal_nocase(word, SLICE_LITERAL("8BITMIME"));
+	smtp->dsn = smtp->dsn || slice_equal_nocase(word, SLICE_LITERAL("DSN"));
 	smtp->smtputf8 = smtp->smtputf8 || slice_equal_nocase(word, SLICE_LITERAL("SMTPUTF8"));
 	smtp->size = smtp->size || slice_equal_nocase(word, SLICE_LITERAL("SIZE"));
 }
@@ -281,8 +282,10 @@ static bool smtp_data(struct smtp *smtp, struct slice data, bool *at_start)
 static const char *mail_command(const struct smtp *smtp, const struct submit_mail *mail, bool eight_bit)
 {
 	const char *size = smtp->size ? arena_printf(smtp->arena, " SIZE=%zu", mail->head.len + mail->message.len) : "";
-	return arena_printf(smtp->arena, "MAIL FROM:<%s>%s%s%s\r\n", mail->from, size, eight_bit ? " BODY=8BITMIME" : "",
-	                    mail->smtputf8 ? " SMTPUTF8" : "");
+	bool envid = smtp->dsn && mail->envid != NULL;
+	return arena_printf(smtp->arena, "MAIL FROM:<%s>%s%s%s%s%s\r\n", mail->from, size,
+	                    eight_bit ? " BODY=8BITMIME" : "", mail->smtputf8 ? " SMTPUTF8" : "", envid ? " ENVID=" : "",
+	                    envid ? mail->envid : "");
 }
 
 /* A path that would end the command, or begin another one. */
@@ -300,7 +303,7 @@ static enum submit_result smtp_envelope(struct smtp *smtp, const struct submit_m
 {
 	bool eight_bit = !slice_is_ascii(mail->message) || !slice_is_ascii(mail->head);
 	unsigned code = smtp_reply(smtp);
-	smtp->eight_bit = smtp->smtputf8 = smtp->size = false;
+	smtp->eight_bit = smtp->smtputf8 = smtp->size = smtp->dsn = false;
 	if (judge(code) == SUBMIT_OK) {
 		code = smtp_command(smtp, arena_printf(smtp->arena, "EHLO %s\r\n", mail->helo));
 	}

@@ -24,6 +24,7 @@ struct submit_mail {
 	const char *from, *to; /* local@domain without brackets, as they are to be spelt; from "": the null path */
 	struct slice head, message; /* sent one behind the other; lines end in CRLF */
 	bool smtputf8;              /* the addresses or the header hold UTF-8 (RFC 6531) */
+	const char *envid;          /* given to a relay that offers DSN (RFC 3461 4.4); NULL: none */
 };
 
 enum submit_result {

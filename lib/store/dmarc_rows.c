@@ -105,12 +105,13 @@ enum store_result dmarc_rows_take(struct store *store, struct arena *arena, int6
                                   struct dmarc_rows_report *report_r, bool *found_r)
 {
 	static const char sql[] = "UPDATE dmarc_report SET due = $3, attempts = attempts + 1"
-	                          " WHERE state = 0 AND due <= $2 AND (day, domain) IN"
-	                          " (SELECT day, domain FROM dmarc_report WHERE state = 0 AND day < $1 AND due <= $2 ORDER "
-	                          "BY due, day, domain LIMIT 1)"
+	                          " WHERE state = 0 AND (due <= $2 OR due > $4) AND (day, domain) IN"
+	                          " (SELECT day, domain FROM dmarc_report WHERE state = 0 AND day < $1 AND"
+	                          " (due <= $2 OR due > $4) ORDER BY due, day, domain LIMIT 1)"
 	                          " RETURNING day, domain, record, state, attempts, 0";
-	const struct store_value values[] = {store_integer(today), store_integer(now), store_integer(now + lease)};
-	const struct store_statement statement = {sql, values, 3};
+	const struct store_value values[] = {store_integer(today), store_integer(now), store_integer(now + lease),
+	                                     store_integer(now + DMARC_ROWS_DUE_MAX)};
+	const struct store_statement statement = {sql, values, 4};
 	struct taking taking = {arena, report_r, false};
 	enum store_result result = store_write(store, &statement, 1, 0, on_taken, &taking);
 	*found_r = result == STORE_OK && taking.found;

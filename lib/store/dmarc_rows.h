@@ -5,6 +5,10 @@
 
 #include "lib/store/store.h"
 
+/* Seconds: no report of a day that is over waits longer for its time or its next try; what does was put off by a clock that
+ * was ahead, and is due. */
+enum { DMARC_ROWS_DUE_MAX = 3 * 86400 };
+
 enum dmarc_report_state {
 	DMARC_REPORT_OPEN, /* not sent yet: its day is not over, or a try is still due */
 	DMARC_REPORT_SENT, /* to all that could be reached */

@@ -50,36 +50,61 @@ static const char insert_message[] =
     "INSERT INTO history_message (id, time, host, queue_id, support_id, direction, peer, client, client_name, helo,"
     " country, asn, as_name, tls_version, tls_cipher, auth_user, mail_from, mail_from_domain, author, author_domain,"
     " subject, message_id, size, spf, dkim, arc, dmarc, dmarc_domain, results, action, reason, reply, score,"
-    " milliseconds, ended, recipient_count) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,"
-    " $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)";
-enum { MESSAGE_VALUES = 36 };
+    " milliseconds, ended, recipient_count, tls_bits, cert_subject, cert_issuer, cert_verified, peer_name, peer_helo)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,"
+    " $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42)";
+enum { MESSAGE_VALUES = 42 };
 
 static void message_values(const struct history_message *m, struct store_value *values)
 {
-	const struct store_value list[MESSAGE_VALUES] = {store_integer(m->id),    store_integer(m->time),
-	                                                 text(m->host),           text(m->queue_id),
-	                                                 text(m->support_id),     text(m->direction),
-	                                                 text(m->peer),           text(m->client),
-	                                                 text(m->client_name),    text(m->helo),
-	                                                 text(m->country),        store_integer(m->asn),
-	                                                 text(m->as_name),        text(m->tls_version),
-	                                                 text(m->tls_cipher),     text(m->auth_user),
-	                                                 text(m->mail_from),      text(m->mail_from_domain),
-	                                                 text(m->author),         text(m->author_domain),
-	                                                 text(m->subject),        text(m->message_id),
-	                                                 store_integer(m->size),  text(m->spf),
-	                                                 text(m->dkim),           text(m->arc),
-	                                                 text(m->dmarc),          text(m->dmarc_domain),
-	                                                 text(m->results),        text(m->action),
-	                                                 text(m->reason),         text(m->reply),
-	                                                 store_real(m->score),    store_integer(m->milliseconds),
-	                                                 store_integer(m->ended), store_integer(m->recipient_count)};
+	const struct store_value list[MESSAGE_VALUES] = {store_integer(m->id),
+	                                                 store_integer(m->time),
+	                                                 text(m->host),
+	                                                 text(m->queue_id),
+	                                                 text(m->support_id),
+	                                                 text(m->direction),
+	                                                 text(m->peer),
+	                                                 text(m->client),
+	                                                 text(m->client_name),
+	                                                 text(m->helo),
+	                                                 text(m->country),
+	                                                 store_integer(m->asn),
+	                                                 text(m->as_name),
+	                                                 text(m->tls_version),
+	                                                 text(m->tls_cipher),
+	                                                 text(m->auth_user),
+	                                                 text(m->mail_from),
+	                                                 text(m->mail_from_domain),
+	                                                 text(m->author),
+	                                                 text(m->author_domain),
+	                                                 text(m->subject),
+	                                                 text(m->message_id),
+	                                                 store_integer(m->size),
+	                                                 text(m->spf),
+	                                                 text(m->dkim),
+	                                                 text(m->arc),
+	                                                 text(m->dmarc),
+	                                                 text(m->dmarc_domain),
+	                                                 text(m->results),
+	                                                 text(m->action),
+	                                                 text(m->reason),
+	                                                 text(m->reply),
+	                                                 store_real(m->score),
+	                                                 store_integer(m->milliseconds),
+	                                                 store_integer(m->ended),
+	                                                 store_integer(m->recipient_count),
+	                                                 store_integer(m->tls_bits),
+	                                                 text(m->cert_subject),
+	                                                 text(m->cert_issuer),
+	                                                 store_integer(m->cert_verified),
+	                                                 text(m->peer_name),
+	                                                 text(m->peer_helo)};
 	memcpy(values, list, sizeof list);
 }
 
 static const char insert_recipient[] =
-    "INSERT INTO history_recipient (message, position, address, domain, action, reply, refused)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    "INSERT INTO history_recipient (message, position, address, domain, action, reply, refused, fate, quarantine, copy)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 static const char insert_sender[] = "INSERT INTO history_sender (message, address, domain) VALUES ($1, $2, $3)";
 static const char insert_finding[] =
     "INSERT INTO history_finding (message, position, stage, code, detail, action, effective, mode, would, recipient)"
@@ -130,7 +155,10 @@ static void add_recipient(struct batch *batch, const struct history_message *mes
 	                                     text(r->domain),
 	                                     text(r->action),
 	                                     text(r->reply),
-	                                     store_integer(r->refused)};
+	                                     store_integer(r->refused),
+	                                     text(r->fate),
+	                                     text(r->quarantine),
+	                                     store_integer(r->copy)};
 	batch_add(batch, insert_recipient, values, sizeof values / sizeof *values);
 }
 

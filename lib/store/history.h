@@ -16,12 +16,19 @@
 
 enum { HISTORY_ALL_RECIPIENTS = -1 };
 
+/* What the MTA said of the client's certificate, as it is stored. */
+enum history_cert { HISTORY_CERT_UNKNOWN, HISTORY_CERT_VERIFIED, HISTORY_CERT_NOT_VERIFIED };
+
 struct history_recipient {
 	const char *address; /* as written, without brackets */
 	const char *domain;  /* canonical (mail/domain.h), or "" */
 	const char *action;  /* verdict_action_name(), or "aborted": the client went away before there was a verdict */
 	const char *reply;   /* "550 5.7.1 text", as the sender was told; "": he was taken, if only to be stored */
 	bool refused;        /* at RCPT already */
+	const char *fate;       /* "held": by the MTA; "stored": in the quarantine; "": neither */
+	const char *quarantine; /* its id there; "": none was stored, or the same copy was held before */
+	int64_t copy;           /* and its number */
+	const char *state;      /* only read: quarantine_state_name() of that copy now; "": there is no such row (any more) */
 };
 
 struct history_finding {
@@ -45,7 +52,11 @@ struct history_message {
 	const char *country; /* "" unknown */
 	int64_t asn;         /* 0 unknown */
 	const char *as_name;
+	const char *peer_name, *peer_helo;    /* behind an upstream relay: the relay's own; else "" */
 	const char *tls_version, *tls_cipher; /* "": no TLS */
+	int64_t tls_bits;                     /* 0: not told */
+	const char *cert_subject, *cert_issuer; /* of the client's certificate; "": none, or not told */
+	enum history_cert cert_verified;
 	const char *auth_user;
 	const char *mail_from, *mail_from_domain; /* "": the null path */
 	const char *author, *author_domain;       /* of From */

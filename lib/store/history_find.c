@@ -212,8 +212,22 @@ static const char select_messages[] =
     "SELECT id, time, host, queue_id, support_id, direction, peer, client, client_name, helo, country, asn, as_name,"
     " tls_version, tls_cipher, auth_user, mail_from, mail_from_domain, author, author_domain, subject, message_id, "
     "size,"
-    " spf, dkim, arc, dmarc, dmarc_domain, results, action, reason, reply, score, milliseconds, ended, recipient_count"
-    " FROM history_message WHERE id IN " CHUNK_IDS " ORDER BY id DESC";
+    " spf, dkim, arc, dmarc, dmarc_domain, results, action, reason, reply, score, milliseconds, ended,"
+    " recipient_count, tls_bits, cert_subject, cert_issuer, cert_verified, peer_name, peer_helo FROM history_message "
+    "WHERE id IN " CHUNK_IDS " ORDER BY id DESC";
+
+/* The last columns. */
+static void read_peer(struct arena *arena, struct history_message *m, const struct store_value *c)
+{
+	m->tls_bits = c[0].integer;
+	m->cert_subject = history_text(arena, &c[1]);
+	m->cert_issuer = history_text(arena, &c[2]);
+	m->cert_verified = c[3].integer == HISTORY_CERT_VERIFIED       ? HISTORY_CERT_VERIFIED
+	                   : c[3].integer == HISTORY_CERT_NOT_VERIFIED ? HISTORY_CERT_NOT_VERIFIED
+	                                                               : HISTORY_CERT_UNKNOWN;
+	m->peer_name = history_text(arena, &c[4]);
+	m->peer_helo = history_text(arena, &c[5]);
+}
 
 static bool read_message(void *context, const struct store_value *columns, size_t count)
 {
@@ -248,12 +262,16 @@ static bool read_message(void *context, const struct store_value *columns, size_
 	m->score = c++->real;
 	m->milliseconds = c++->integer;
 	m->ended = c++->integer != 0;
-	m->recipient_count = c->integer;
+	m->recipient_count = c++->integer;
+	read_peer(arena, m, c);
 	return true;
 }
 
-static const char select_recipients[] = "SELECT message, address, domain, action, reply, refused FROM history_recipient"
-                                        " WHERE message IN " CHUNK_IDS " ORDER BY message DESC, position";
+static const char select_recipients[] =
+    "SELECT r.message, r.address, r.domain, r.action, r.reply, r.refused, r.fate, r.quarantine, r.copy,"
+    " COALESCE(c.state, '') FROM history_recipient r"
+    " LEFT JOIN quarantine_copy c ON c.message = r.quarantine AND c.n = r.copy"
+    " WHERE r.message IN " CHUNK_IDS " ORDER BY r.message DESC, r.position";
 
 /* Room for one more: arrays of an arena that double. */
 static void *grow(struct arena *arena, void *items, size_t count, size_t size)
@@ -281,6 +299,10 @@ static bool read_recipient(void *context, const struct store_value *columns, siz
 		    .action = history_text(chunk->arena, &columns[3]),
 		    .reply = history_text(chunk->arena, &columns[4]),
 		    .refused = columns[5].integer != 0,
+		    .fate = history_text(chunk->arena, &columns[6]),
+		    .quarantine = history_text(chunk->arena, &columns[7]),
+		    .copy = columns[8].integer,
+		    .state = history_text(chunk->arena, &columns[9]),
 		};
 	}
 	return true;

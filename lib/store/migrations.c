@@ -98,6 +98,25 @@ const struct store_migration store_migrations[] = {
      "CREATE INDEX quarantine_copy_owner ON quarantine_copy (owner, state);"
      "CREATE INDEX quarantine_copy_expires ON quarantine_copy (expires);"
      "CREATE TABLE quarantine_key (id BIGINT NOT NULL PRIMARY KEY, key BYTEA NOT NULL);"},
+    /* What a message of the history needs to be judged again as it came, and where copies of it are. */
+    {"history: certificates, relays, copies",
+     "ALTER TABLE history_message ADD COLUMN tls_bits BIGINT NOT NULL DEFAULT 0;"
+     "ALTER TABLE history_message ADD COLUMN cert_subject TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE history_message ADD COLUMN cert_issuer TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE history_message ADD COLUMN cert_verified BIGINT NOT NULL DEFAULT 0;"
+     "ALTER TABLE history_message ADD COLUMN peer_name TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE history_message ADD COLUMN peer_helo TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE history_recipient ADD COLUMN fate TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE history_recipient ADD COLUMN quarantine TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE history_recipient ADD COLUMN copy BIGINT NOT NULL DEFAULT 0;"},
+    /* state: 0 waits, 1 was sent or given up. */
+    {"DMARC failure reports",
+     "CREATE TABLE dmarc_failure (id BIGINT NOT NULL, day BIGINT NOT NULL, domain TEXT NOT NULL, address TEXT NOT NULL,"
+     " parts TEXT NOT NULL, state BIGINT NOT NULL, attempts BIGINT NOT NULL, due BIGINT NOT NULL,"
+     " PRIMARY KEY (id, address));"
+     "CREATE INDEX dmarc_failure_domain ON dmarc_failure (domain, day);"
+     "CREATE INDEX dmarc_failure_due ON dmarc_failure (state, due);"
+     "CREATE INDEX dmarc_failure_day ON dmarc_failure (day);"},
 };
 
 const size_t store_migrations_count = sizeof store_migrations / sizeof *store_migrations;

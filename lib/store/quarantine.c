@@ -11,6 +11,7 @@
 enum {
 	COPIES_MAX = STORE_STATEMENTS_MAX - 8,
 	GRACE = 60, /* seconds that a claim outlives its token: clocks of a fleet differ */
+	CLAIM_MAX = 86400 + 3600, /* seconds: quarantine.release_time at its longest, and clocks that differ */
 	SAME_SIZE = 2 * RELEASE_DIGEST_SIZE + 1,
 };
 
@@ -332,13 +333,15 @@ enum quarantine_result quarantine_expire(struct store *store, uint64_t now, uint
 {
 	const struct store_value values[] = {store_integer((int64_t)now),
 	                                     store_integer((int64_t)(now > keep ? now - keep : 0))};
+	/* One that is to last longer than any is of a clock that was ahead: nobody could release the copy until then. */
+	const struct store_value claims[] = {store_integer((int64_t)now), store_integer((int64_t)now + CLAIM_MAX)};
 	const struct store_statement statements[] = {
 	    {"UPDATE quarantine_copy SET state = 'released', changed = $1 WHERE state = 'releasing' AND used > 0 AND"
-	     " claimed_until < $1",
-	     values, 1},
+	     " (claimed_until < $1 OR claimed_until > $2)",
+	     claims, 2},
 	    {"UPDATE quarantine_copy SET state = 'held', changed = $1, note = 'the release was broken off' WHERE"
-	     " state = 'releasing' AND used = 0 AND claimed_until < $1",
-	     values, 1},
+	     " state = 'releasing' AND used = 0 AND (claimed_until < $1 OR claimed_until > $2)",
+	     claims, 2},
 	    {"UPDATE quarantine_copy SET state = 'expired', changed = $1, changed_by = '' WHERE state = 'held' AND"
 	     " expires <= $1 RETURNING n",
 	     values, 1},

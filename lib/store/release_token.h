@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* MAIL's ENVID of a release: it proves nothing, but the gate waits for the token before it refuses the recipient. */
+#define RELEASE_ENVID "mailreeve-release"
 #define RELEASE_TOKEN_FIELD "X-Mailreeve-Release"
 
 enum {

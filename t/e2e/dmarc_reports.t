@@ -25,6 +25,10 @@ third.example. TXT "none"
 unwilling.example. TXT "none"
 sel._domainkey.good.example. TXT $record
 _dmarc.silent.example. TXT "v=DMARC1; p=none"
+fail.example. TXT "v=spf1 -all"
+_dmarc.fail.example. TXT "v=DMARC1; p=none; ruf=mailto:ruf\@fail.example,mailto:ruf\@unwilling.example"
+any.example. TXT "v=spf1 ip4:127.0.0.7 -all"
+_dmarc.any.example. TXT "v=DMARC1; p=none; fo=1; ruf=mailto:ruf\@any.example"
 _dmarc.tiny.example. TXT "v=DMARC1; p=none; rua=mailto:agg\@tiny.example!10"
 END
 
@@ -34,7 +38,7 @@ my $daemon = Mailreeve::Daemon->start(forwarder => $dns->{forwarder}, dns => 'ti
 own_networks = {"127.0.0.1"}
 authserv_id = "mx.test.example"
 sign { keys_dir = "@{[work_dir()]}/keys" }
-dmarc_reports { email = "dmarc\@relay.example" org_name = "Relay & Sons" relay = "smtp:127.0.0.1:$port" spread = 0 }
+dmarc_reports { email = "dmarc\@relay.example" org_name = "Relay & Sons" relay = "smtp:127.0.0.1:$port" spread = 0 failure = redacted failure_max = 3 }
 END
 run_ok($mailreeve, 'key', 'new', 'relay.example', '--config', $daemon->{config});
 run_ok($mailreeve, 'key', 'activate', 'relay.example', '--config', $daemon->{config}, '--force');
@@ -104,4 +108,57 @@ like(report('--day', $yesterday), qr/tiny\.example .*given up$/m, 'one that is t
 like($daemon->log_text, qr/unwilling\.example does not say that it takes such reports/, 'who did not agree is named in the log');
 report('--send', '--day', $yesterday, '--dns-zone', write_file(work_dir() . '/none.zone', "x.example. TXT \"x\"\n"));
 is(scalar(grep { /^Subject: Report Domain:/m } map { read_file($_) } glob "$sink->{dir}/*.eml"), 2, 'nothing is sent twice');
+
+# ---- failure reports ----
+
+my @failures;
+sub failures { return @failures = grep { /^Subject: DMARC failure report about/m } map { read_file($_) } glob "$sink->{dir}/*.eml" }
+
+# A message in the name of who asks for failure reports.
+sub failing ($domain, $client, %arg) {
+    (undef, my $text) = message(from => "secret.person\@$domain", %arg);
+    $text =~ s/^Subject:.*/Subject: a private matter/m;
+    return give($arg{path} // "secret.person\@$domain", 'b@dst.example', $client, $text);
+}
+like(failing('fail.example', '127.0.0.9'), qr/^250/, 'a failure that its domain wants to hear of');
+like(failing('fail.example', '127.0.0.9', path => ''), qr/^250/, 'one with the null path');
+like(failing('any.example', '127.0.0.7'), qr/^250/, 'one that passes by SPF alone, where fo=1 asks for both');
+like(failing('silent.example', '127.0.0.9'), qr/^250/, 'one of a domain that does not ask');
+wait_until('the failure reports', sub { failures() == 2 }, 60);
+my ($about) = grep { /^To: <ruf\@fail\.example>/m } @failures;
+ok(defined $about, 'to the address in its own domain');
+like($about, qr/^DKIM-Signature:.*?d=relay\.example;/ms, 'signed');
+like($about, qr/^Auto-Submitted: auto-generated\r$/m, 'written by no human');
+unlike($about, qr/secret\.person|private matter|dst\.example/, 'nothing of it tells who wrote what to whom');
+my $python = write_file(work_dir() . '/arf.py', <<'END');
+import email, email.policy, sys
+m = email.message_from_binary_file(open(sys.argv[1], 'rb'), policy=email.policy.default)
+parts = list(m.iter_parts())
+print(m.get_content_type(), m.get_param('report-type'), *[p.get_content_type() for p in parts])
+f = email.message_from_string(parts[1].get_payload() if isinstance(parts[1].get_payload(), str) else parts[1].get_payload(0).as_string())
+for k in ('Feedback-Type', 'Version', 'Auth-Failure', 'Identity-Alignment', 'Reported-Domain', 'Delivery-Result', 'Source-IP'):
+    print(k, f[k])
+print(' '.join(f['Authentication-Results'].split()))
+h = email.message_from_string(parts[2].get_payload() if isinstance(parts[2].get_payload(), str) else parts[2].get_payload(0).as_string())
+print(*sorted(h.keys()))
+print(len(m.defects) + sum(len(p.defects) for p in parts))
+END
+my @read = split /\n/, run_ok('python3', $python, write_file(work_dir() . '/arf.eml', $about));
+is_deeply(\@read, [ 'multipart/report feedback-report text/plain message/feedback-report text/rfc822-headers', 'Feedback-Type auth-failure', 'Version 1',
+    'Auth-Failure dmarc', 'Identity-Alignment none', 'Reported-Domain fail.example', 'Delivery-Result delivered', 'Source-IP 127.0.0.9',
+    'mx.test.example; dmarc=fail header.from=fail.example; spf=fail smtp.mailfrom=fail.example; dkim=none', 'Date From Message-ID', 0 ],
+    'another program reads it') or diag explain \@read;
+my ($hash) = $about =~ /^From: <([^@>]+)\@fail\.example>\r$/m;
+like($about, qr/^Original-Mail-From: <\Q$hash\E\@fail\.example>\r$/m, 'the same local part has the same hash');
+like((grep { /^To: <ruf\@any/m } @failures)[0], qr/^Identity-Alignment: spf\r$/m, 'the other one says what was aligned');
+wait_until('who did not agree to be told', sub { $daemon->log_text =~ /failure report about fail\.example: unwilling\.example does not say/ }, 60);
+failing('any.example', '127.0.0.9') for 1 .. 5;
+wait_until('its share', sub { grep({ /^To: <ruf\@any/m } failures()) == 3 }, 60);
+$daemon->down;
+is(run_ok('sqlite3', '-cmd', '.timeout 5000', $store, "SELECT COUNT(*) FROM dmarc_failure WHERE domain = 'any.example'"), "3\n", 'no more than failure_max of a day');
+is(run_ok('sqlite3', '-cmd', '.timeout 5000', $store, "SELECT COUNT(*) FROM dmarc_failure WHERE parts <> ''"), "0\n", 'of what is sent nothing is kept');
+is(report('--failure'), "no failure report waits\n", 'none waits');
+run_ok('sqlite3', $store, "INSERT INTO dmarc_failure VALUES (1, 1, 'x.example', 'ruf\@x.example', 'Feedback-Type: auth-failure' || x'0d0a0d0a' || 'From: <h\@x.example>' || x'0d0a', 0, 2, 0)");
+like(report('--failure'), qr/^1970-01-02  x\.example +to <ruf\@x\.example>, tried 2 times$/m, 'one that does is listed');
+like(report('--failure', '--dry-run', 'x.example'), qr{^Content-Type: text/rfc822-headers\r\n\r\nFrom: <h\@x\.example>\r\n\r\n--failure\.1--\r\n\z}m, 'and printed as it would be sent');
 done_testing();

@@ -174,6 +174,37 @@ sub reports () {
     return;
 }
 
+# ( exit status, what config diff says ) of the configuration with that change.
+sub diff ($from, $to, @arg) {
+    my $new = write_file(work_dir() . '/new.conf', read_file($conf) =~ s/\Q$from/$to/r);
+    my $text = qx('$mailreeve' config diff --config '$conf' @arg '$new' 2>&1);
+    return ($? >> 8, $text);
+}
+
+# A configuration that is not in force yet, judged by what was found of late.
+sub differs () {
+    my ($status, $text) = diff('spf {', 'spf {');
+    is($status, 0, 'config diff: the same file');
+    like($text, qr/^every value is the same\n\n8 messages with 11 recipients: 0 outcomes would change$/m, 'changes nothing');
+    unlike($text, qr/recorded with another outcome/, 'and comes to what was recorded');
+    ($status, $text) = diff('spf { mode = observe }', 'spf { mode = enforce }');
+    is($status, 1, 'SPF enforced');
+    like($text, qr/^spf mode: observe -> enforce$/m, 'that is what differs');
+    is(scalar(() = $text =~ /<x\@hard\.example>  +<[bc]\@\w+\.example>  +accept  +reject  +spf\.fail$/mg), 6, 'six recipients would not have got theirs');
+    like($text, qr/^  6 from accept to reject$/m, 'and that is all');
+    ($status, $text) = diff('spf { mode = observe }', 'spf { mode = enforce }', '--last', 3, '--json');
+    my $object = decode_json($text);
+    is_deeply([ $object->{messages}, scalar @{ $object->{changes} } < 6, $object->{options} ],
+        [ 3, !!1, [ { name => 'spf mode', old => 'observe', new => 'enforce' } ] ], 'of the last three, as JSON');
+    (undef, $text) = diff('policy { spf.fail = reject }', "policy { spf.fail = reject  dmarc.reject = tag }\ndomain \"third.example\" { spf.fail = tag }");
+    like($text, qr/^  1 from reject to tag$/m, 'a milder action');
+    like($text, qr/^domain "third\.example" spf\.fail: \(not given\) -> tag$/m, 'a block');
+    ($status, $text) = diff('own_networks', "nonsense = 1\nown_networks");
+    is($status, 2, 'a bad file');
+    like($text, qr/new\.conf:\d+: .*nonsense/, 'is refused');
+    return;
+}
+
 sub remembered ($kind, $store) {
     my $first = gate("$kind-first", $store->());
     my $second = gate("$kind-second", $store->());
@@ -186,6 +217,7 @@ sub remembered ($kind, $store) {
     finds($support);
     escapes();
     reports();
+    differs();
     replay($support);
     return ($first, $second, $mta);
 }
@@ -211,7 +243,7 @@ sub replay ($support) {
     $table = command('explain', '--id', $support, work_dir() . '/forged.eml');
     like($table, qr/^  verdict +reject +reject +accept +differs$/m, 'for people: side by side');
     like($table, qr/^  dmarc\.reject +reject +reject +- +differs$/m, 'with what was found');
-    like(command('explain', '--id', $support), qr/--id wants one MESSAGE/, '--id without a message');
+    like(command('explain', '--id', $support), qr/the quarantine has no copy of that message/, '--id without a message');
     $dns->down;
     write_file("$dns->{dir}/root.zone", $zone);
     $dns->up;

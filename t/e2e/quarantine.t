@@ -156,6 +156,22 @@ sub silent_relay () {
     is_deeply([ $self->delivered($id) ], ['quarantine@dst.example'], 'it is delivered once');
 }
 
+# ---- a clock that was ahead ----
+{
+    my $id = quarantined('a clock that was ahead');
+    my ($row) = rows($id);
+    my ($message) = split m{/}, $row->{id};
+    # Claimed by a release that died a year ahead; the clock is right again.
+    my $ahead = int(time + 365 * 86400);
+    run_ok('sqlite3', '-cmd', '.timeout 5000', "$daemon->{dir}/store/mailreeve.db",
+        "UPDATE quarantine_copy SET state = 'releasing', nonce = 'x', claimed_until = $ahead WHERE message = '$message'");
+    my ($status, $text) = $self->ctl('expire');
+    is($status, 0, 'expire') or diag $text;
+    is_deeply([ @{ (rows($id))[0] }{qw(state note)} ], [ 'held', 'the release was broken off' ], 'a claim of a time that is not yet does not keep the copy');
+    ($status, $text) = $self->ctl('release', $row->{id});
+    is($status, 0, 'it is released') or diag $text;
+}
+
 # ---- what a release does not lift ----
 {
     my $body = "--b\nContent-Type: application/octet-stream; name=\"x.bin\"\nContent-Transfer-Encoding: base64\n\n" . encode_base64(eicar()) . "--b--\n";
@@ -180,6 +196,55 @@ sub silent_relay () {
     $daemon->down;
     $self->configure('method = store');
     $daemon->up;
+}
+
+# ---- blocked since ----
+
+sub blocks ($verb, @words) {
+    my ($status, $text) = $self->mailreeve('list', $verb, @words);
+    is($status, 0, "list $verb @words") or diag $text;
+    return;
+}
+
+# Until the daemon knows of a change of its lists. Asked by one who is never let in otherwise.
+sub blocked ($sender, $expected) {
+    return wait_until("$sender to be answered $expected", sub {
+        my $smtp = Mailreeve::Smtp->connect_to($self->{mta}{port}, local => '127.0.0.9');
+        $smtp->say_line($_) for 'EHLO client.example', "MAIL FROM:<$sender>";
+        my $reply = $smtp->say_line('RCPT TO:<quarantine@dst.example>');
+        $smtp->say_line('QUIT');
+        return $reply =~ /^$expected/;
+    });
+}
+
+for my $entry ('a@late.hard.example', 'X-Worm:/^yes/', '127.0.0.9') {
+    my ($id, $reply) = $self->send_to(['quarantine@dst.example'], from => 'a@late.hard.example', headers => "X-Worm: yes\n");
+    like($reply, qr/^250 /, "one that is quarantined, and then blocked by $entry");
+    my ($row) = rows($id);
+    my @entries = ($entry, 'probe@hard.example', '--enforced');
+    blocks('add', 'block', @entries);
+    blocked('probe@hard.example', 550);
+    my ($status, $text) = $self->ctl('release', $row->{id});
+    isnt($status, 0, 'by an enforced entry: it is not released');
+    like($text, qr/held as before: 550 5\.7\.1 .*Not released because of list\.blocked/, 'because of that');
+    is((rows($id))[0]{state}, 'held', 'it is held as before');
+    ($status, $text) = $self->ctl('release', '--force', $row->{id});
+    is($status, 0, 'unless the administrator insists') or diag $text;
+    blocks('remove', @entries);
+    blocked('probe@hard.example', 250);
+}
+
+# What an administrator has not enforced is what a release is for.
+{
+    my ($id) = $self->send_to(['quarantine@dst.example'], from => 'a@late.hard.example');
+    my ($row) = rows($id);
+    my @entries = ('a@late.hard.example', 'probe@hard.example');
+    blocks('add', 'block', @entries);
+    blocked('probe@hard.example', 550);
+    my ($status, $text) = $self->ctl('release', $row->{id});
+    is($status, 0, 'an entry that is not enforced is lifted by the release') or diag $text;
+    blocks('remove', @entries);
+    blocked('probe@hard.example', 250);
 }
 
 # ---- outbound ----

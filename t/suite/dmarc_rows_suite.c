@@ -1,6 +1,7 @@
 /* Rows of DMARC reports against a real store: SQLite in a folder of its own, or the one that MAILREEVE_TEST_STORE
  * names. */
 #include "lib/base/clock.h"
+#include "lib/store/dmarc_failures.h"
 #include "lib/store/dmarc_rows.h"
 #include "t/tap.h"
 #include "t/test_store.h"
@@ -46,6 +47,73 @@ static const char *reports(struct store *store, struct arena *arena, int64_t day
 	return dmarc_rows_reports(store, day, domain, on_report, &text) == STORE_OK ? text.data : "the store is down";
 }
 
+static bool on_failure(void *context, const struct dmarc_failure *failure)
+{
+	struct strbuf *text = context;
+	strbuf_printf(text, "%lld %s %s %.*s %lld;", (long long)failure->id, failure->domain, failure->address,
+	              SLICE_ARGS(failure->parts), (long long)failure->attempts);
+	return true;
+}
+
+static const char *failures(struct store *store, struct arena *arena, const char *domain)
+{
+	struct strbuf text;
+	strbuf_init(&text, arena);
+	return dmarc_failures_waiting(store, domain, 100, on_failure, &text) == STORE_OK ? text.data : "the store is down";
+}
+
+static bool on_count(void *context, const struct store_value *columns, size_t count)
+{
+	*(int64_t *)context = count == 1 ? columns[0].integer : -1;
+	return true;
+}
+
+static void test_failures(struct store *store, struct arena *arena)
+{
+	struct dmarc_failure failure = {
+	    .day = DAY, .domain = "f.example", .address = "r@f.example", .parts = SLICE_LITERAL("text")};
+	bool found;
+	int64_t rows = 0;
+	for (failure.id = 1; failure.id <= 5; failure.id++) {
+		dmarc_failures_add(store, &failure, DUE, 3);
+	}
+	failure.id = 3;
+	dmarc_failures_add(store, &failure, DUE, 100); /* the same again */
+	failure.domain = "g.example";
+	failure.id = 9;
+	dmarc_failures_add(store, &failure, DUE + 1, 3);
+	ok(store_flush(store, 30 * CLOCK_NS_PER_S), "failure reports are written");
+	is_text(failures(store, arena, "f.example"),
+	        "1 f.example r@f.example text 0;2 f.example r@f.example text 0;3 f.example r@f.example text 0;",
+	        "as many of a domain and day as may be, each once");
+	is_int(dmarc_failures_take(store, arena, DUE - 1, 60, &failure, &found), STORE_OK, "before its time");
+	ok(!found, "none is due");
+	for (int64_t id = 1; id <= 3; id++) {
+		dmarc_failures_take(store, arena, DUE, 60, &failure, &found);
+		ok(found && failure.id == id && failure.attempts == 1, "one after the other is taken");
+	}
+	dmarc_failures_take(store, arena, DUE, 60, &failure, &found);
+	ok(!found, "each once, while its lease lasts");
+	is_int(dmarc_failures_later(store, 2, "r@f.example", DUE + 30), STORE_OK, "one is put off");
+	is_int(dmarc_failures_done(store, 1, "r@f.example"), STORE_OK, "one is sent");
+	dmarc_failures_take(store, arena, DUE + 30, 60, &failure, &found);
+	ok(found && failure.id == 9, "another domain's turn");
+	dmarc_failures_take(store, arena, DUE + 30, 60, &failure, &found);
+	ok(found && failure.id == 2 && failure.attempts == 2, "the one that was put off");
+	dmarc_failures_later(store, 9, "r@f.example", DUE + 31 + DMARC_ROWS_DUE_MAX);
+	dmarc_failures_take(store, arena, DUE + 30, 60, &failure, &found);
+	ok(found && failure.id == 9, "one that a clock which was ahead has put off is due");
+	failure = (struct dmarc_failure){
+	    .id = 7, .day = DAY, .domain = "f.example", .address = "r@f.example", .parts = SLICE_LITERAL("x")};
+	dmarc_failures_add(store, &failure, DUE, 3);
+	ok(store_flush(store, 30 * CLOCK_NS_PER_S), "one more");
+	is_text(failures(store, arena, "f.example"), "2 f.example r@f.example text 2;3 f.example r@f.example text 1;",
+	        "what was sent counts for its day");
+	is_int(dmarc_failures_expire(store, DAY + 1, 2), STORE_OK, "the day is forgotten");
+	store_query(store, "SELECT COUNT(*) FROM dmarc_failure", NULL, 0, on_count, &rows);
+	is_int(rows, 2, "in bounded steps");
+}
+
 static void test_counting(struct store *store, struct arena *arena)
 {
 	add(store, DAY, "a.example", "old", "one", DUE);
@@ -86,8 +154,12 @@ static void test_taking(struct store *store, struct arena *arena)
 	dmarc_rows_set_state(store, DAY, "b.example", DMARC_REPORT_OPEN, DUE + 500);
 	is_text(take(store, arena, DAY + 1, DUE + 499), "none", "a sent one is not taken, another not before its next try");
 	is_text(take(store, arena, DAY + 1, DUE + 500), "20000 b.example 2", "then it is");
+	dmarc_rows_set_state(store, DAY, "b.example", DMARC_REPORT_OPEN, DUE + 500 + DMARC_ROWS_DUE_MAX);
+	is_text(take(store, arena, DAY + 1, DUE + 500), "none", "a try that is put off far");
+	dmarc_rows_set_state(store, DAY, "b.example", DMARC_REPORT_OPEN, DUE + 501 + DMARC_ROWS_DUE_MAX);
+	is_text(take(store, arena, DAY + 1, DUE + 500), "20000 b.example 3", "but not further than by a clock that was ahead");
 	dmarc_rows_set_state(store, DAY, "b.example", DMARC_REPORT_VOID, 0);
-	is_text(reports(store, arena, DAY, ""), "a.example 3 1 2 new;b.example 1 2 2 x;", "states");
+	is_text(reports(store, arena, DAY, ""), "a.example 3 1 2 new;b.example 1 2 3 x;", "states");
 	ok(dmarc_rows_was_sent_to(store, DAY, "a.example", "x@a.example", &sent) == STORE_OK && !sent,
 	   "not sent to an address");
 	dmarc_rows_sent_to(store, DAY, "a.example", "x@a.example");
@@ -139,6 +211,7 @@ int main(void)
 		abort();
 	}
 	struct store *store = open_store(folder);
+	test_failures(store, arena);
 	test_counting(store, arena);
 	test_taking(store, arena);
 	test_takers(store);

@@ -115,9 +115,11 @@ static void fill(struct store *store)
 /* Three recipients, one refused at RCPT because it came directly, the message rejected for one. */
 static void fill_mixed(struct store *store)
 {
-	struct history_recipient rows[] = {{"x@dst.example", "dst.example", "reject", "550 5.7.1 no", true},
-	                                   {"y@dst.example", "dst.example", "accept", "", false},
-	                                   {"z@third.example", "third.example", "quarantine", "", false}};
+	struct history_recipient rows[] = {
+	    {.address = "x@dst.example", .domain = "dst.example", .action = "reject", .reply = "550 5.7.1 no", .refused = true},
+	    {.address = "y@dst.example", .domain = "dst.example", .action = "accept"},
+	    {.address = "z@third.example", .domain = "third.example", .action = "quarantine", .fate = "stored",
+	     .quarantine = "0123456789ABCDEF", .copy = 3}};
 	struct history_finding findings[] = {{"upstream.direct", "d", "reject", "reject", "enforce", false, 0},
 	                                     {"upstream.direct", "d", "reject", "ignore", "enforce", false, 2}};
 	struct history_message m = message_of(NOW - 100, "MIX1", "a@direct.example", "quarantine");
@@ -125,6 +127,13 @@ static void fill_mixed(struct store *store)
 	m.helo = "direct.helo";
 	m.country = "DE";
 	m.asn = 64500;
+	m.peer = "192.0.2.25";
+	m.peer_name = "relay.example";
+	m.peer_helo = "helo.relay.example";
+	m.tls_bits = 256;
+	m.cert_subject = "relay";
+	m.cert_issuer = "some CA";
+	m.cert_verified = HISTORY_CERT_NOT_VERIFIED;
 	m.recipients = rows;
 	m.recipients_given = 3;
 	m.recipient_count = 3;
@@ -146,7 +155,7 @@ static void fill_many(struct store *store)
 	static struct history_recipient rows[MANY];
 	for (int i = 0; i < MANY; i++) {
 		snprintf(addresses[i], sizeof addresses[i], "u%d@many.example", i);
-		rows[i] = (struct history_recipient){addresses[i], "many.example", "accept", "", false};
+		rows[i] = (struct history_recipient){.address = addresses[i], .domain = "many.example", .action = "accept"};
 	}
 	struct history_message m = message_of(NOW - 10, "MANY", "list@list.example", "accept");
 	m.recipients = rows;
@@ -154,6 +163,33 @@ static void fill_many(struct store *store)
 	m.recipient_count = MANY;
 	m.direction = "outbound";
 	history_record(store, &m);
+}
+
+static void on_mixed(void *context, const struct history_message *m)
+{
+	const struct history_recipient *last = &m->recipients[m->recipients_given - 1];
+	snprintf(context, 256, "%s %s %s %lld %s/%s %d %s %s/%lld %s", m->peer, m->peer_name, m->peer_helo,
+	         (long long)m->tls_bits, m->cert_subject, m->cert_issuer, (int)m->cert_verified, last->fate,
+	         last->quarantine, (long long)last->copy, last->state);
+}
+
+/* What a message needs to be judged again, and where its copies are. */
+static void test_replay(struct store *store)
+{
+	char text[256] = "";
+	struct history_filter filter = {.support_id = "MIX1"};
+	is_int(history_find(store, &filter, false, on_mixed, text), STORE_OK, "the mixed message");
+	is_text(text, "192.0.2.25 relay.example helo.relay.example 256 relay/some CA 2 stored 0123456789ABCDEF/3 ",
+	        "its relay, certificate and copy, of which the quarantine knows nothing");
+	const struct store_value recipient = store_blob("z", 1);
+	struct store_statement copy = {
+	    "INSERT INTO quarantine_copy (message, n, recipient, owner, verdict, reason, text, same, changed, expires, state,"
+	    " changed_by, note, nonce, claimed_until, used, forced) VALUES"
+	    " ('0123456789ABCDEF', 3, $1, '', '', '', '', '', 0, 0, 'released', '', '', '', 0, 0, 0)",
+	    &recipient, 1};
+	is_int(store_write(store, &copy, 1, 0, NULL, NULL), STORE_OK, "its copy in the quarantine");
+	is_int(history_find(store, &filter, false, on_mixed, text), STORE_OK, "the message again");
+	is_text(strrchr(text, ' '), " released", "with the state that the copy has now");
 }
 
 static void test_find(struct store *store)
@@ -451,6 +487,7 @@ int main(int argc, char **argv)
 		fill_many(store);
 		ok(store_flush(store, 60 * CLOCK_NS_PER_S), "messages are recorded");
 		test_find(store);
+		test_replay(store);
 		test_reports(store);
 		test_ledger(store);
 		test_expiry(store);

@@ -17,6 +17,7 @@ our @EXPORT_OK = qw(start_parting);
 
 my $zone = <<'END';
 hard.example. TXT "v=spf1 -all"
+late.hard.example. TXT "v=spf1 -all"
 good.example. TXT "v=spf1 ip4:127.0.0.7 -all"
 END
 
