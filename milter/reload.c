@@ -6,6 +6,7 @@
 #include "lib/policy/config_files.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,7 +56,11 @@ char *reload(void)
 		log_lines(error);
 		log_error("reload: the configuration stays as it was");
 	} else {
-		log_info("reload: %s is in force for new connections", path == NULL ? "the default configuration" : path);
+		char *line;
+		if (asprintf(&line, "reload: %s is in force for new connections", path == NULL ? "the default configuration" : path) >= 0) {
+			log_event(LOG_LEVEL_INFO, "reload", line, NULL, 0);
+			free(line);
+		}
 	}
 	return error;
 }
