@@ -133,6 +133,12 @@ sub commands {
     like($text, qr/^ +11 127\.0\.0\.7 /m, 'from where');
     ($code, $text) = run('top');
     is($code, 2, 'which needs a terminal else');
+    my $screen = qx((sleep 2.5; printf q) | script -qec "stty rows 24 cols 80; '@{[ test_program('mailreeve') ]}' top -c '$daemon->{config}'; echo status \$?" /dev/null);
+    my (undef, @frames) = split /\e\[H/, $screen;
+    cmp_ok(scalar @frames, '>=', 2, 'on a terminal one frame a second');
+    my @lines = map { s/\e\[[KJ]//gr } split /\r\n/, $frames[0];
+    ok(@lines <= 24 && !(grep { length > 80 } @lines), 'of the size of the screen');
+    like($screen, qr/\e\[\?25h\e\[\?1049lstatus 0/, 'q ends it, and the terminal is as it was');
     return;
 }
 
