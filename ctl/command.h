@@ -21,11 +21,14 @@ int cmd_find(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_learn(int argc, char **argv);
 int cmd_list(int argc, char **argv);
+int cmd_log(int argc, char **argv);
 int cmd_reload(int argc, char **argv);
 int cmd_restart(int argc, char **argv);
 int cmd_report(int argc, char **argv);
+int cmd_status(int argc, char **argv);
 int cmd_store(int argc, char **argv);
 int cmd_greylist(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 int cmd_rate(int argc, char **argv);
 int cmd_quarantine(int argc, char **argv);
 

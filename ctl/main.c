@@ -19,14 +19,17 @@ static const struct command commands[] = {
     {"key", cmd_key, "make, publish, activate and retire the keys that sign"},
     {"learn", cmd_learn, "teach Bayes what is spam and what is not, or have it forget"},
     {"list", cmd_list, "add, remove, show, import and export allow and block entries"},
+    {"log", cmd_log, "show or set what the running daemon logs, of all or of one stage"},
     {"quarantine", cmd_quarantine, "look at what is quarantined, release or delete it"},
     {"reload", cmd_reload, "have the daemon read its configuration again"},
     {"restart", cmd_restart, "have a new process take the daemon's place, without a gap"},
     {"report", cmd_report, "what observed stages would have done, who came past the upstream, TLS by sender, a summary"},
+    {"status", cmd_status, "say how the running daemon and all it depends on does; for monitoring too"},
     {"store", cmd_store, "look after what the daemon remembers: migrate, check, back up, move"},
     {"bayes", cmd_bayes, "what was learnt from spam and good mail, forget what is old"},
     {"greylist", cmd_greylist, "show who waits and who has passed, forget one"},
     {"rate", cmd_rate, "show who is near his limits or locked, lift that, lock a user"},
+    {"top", cmd_top, "watch the running daemon: rates, times, who sends most"},
     {NULL, NULL, NULL},
 };
 

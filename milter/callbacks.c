@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/pipeline/meter.h"
 #include "lib/pipeline/stages.h"
 #include "lib/policy/globals.h"
 #include "milter/edits.h"
@@ -173,6 +174,7 @@ static bool session_enter(void)
 		return true;
 	}
 	atomic_fetch_sub(&server.sessions, 1);
+	meter_count(engine_meter(server.engine), METER_SESSION_REFUSED, 1);
 	return false;
 }
 

@@ -1,6 +1,11 @@
 #include "milter/control.h"
 
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
 #include "lib/http/server.h"
+#include "lib/pipeline/logging.h"
+#include "lib/pipeline/status.h"
+#include "milter/exporter.h"
 #include "milter/handover.h"
 #include "lib/pipeline/stage_learn.h"
 #include "milter/control_learn.h"
@@ -10,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define STATUS_WAIT (2 * CLOCK_NS_PER_S) /* for the resolver, where mail has asked nothing lately */
 
 enum { THREADS = 4, CONNECTIONS = 64, TIMEOUT_S = 60, REQUEST_S = 120 };
 
@@ -29,6 +36,31 @@ static void on_reload(void *context, struct http_request *request, struct http_r
 		http_answer(request, response_r, 422, "%s", error);
 	}
 	free(error);
+}
+
+static void on_status(void *context, struct http_request *request, struct http_response *response_r)
+{
+	response_r->type = "application/json";
+	response_r->body = slice_from(status_json(context, http_query(request, "quick") != NULL ? 0 : STATUS_WAIT, request->arena));
+}
+
+static void on_levels(void *context, struct http_request *request, struct http_response *response_r)
+{
+	(void)context;
+	response_r->body = slice_from(logging_levels(request->arena));
+}
+
+static void on_set_level(void *context, struct http_request *request, struct http_response *response_r)
+{
+	const char *level = http_query(request, "level");
+	const char *stage = http_query(request, "stage");
+	const char *problem = logging_set_level(stage, level == NULL ? "" : level, request->arena);
+	if (problem != NULL) {
+		http_answer(request, response_r, 422, "%s", problem);
+		return;
+	}
+	log_event(LOG_LEVEL_INFO, "level", arena_printf(request->arena, "log level of %s is %s until the next reload", stage == NULL ? "all" : stage, level), NULL, 0);
+	on_levels(context, request, response_r);
 }
 
 /* What the new process would refuse is refused here, where somebody reads it. */
@@ -53,6 +85,10 @@ static void on_restart(void *context, struct http_request *request, struct http_
 static const struct http_route routes[] = {
     {"POST", "/learn", HTTP_ANY, LEARN_BODY_MAX, control_learn},
     {"POST", "/reload", HTTP_OWNER, 0, on_reload},
+    {"GET", "/status", HTTP_OWNER, 0, on_status},
+    {"GET", "/metrics", HTTP_ANY, 0, exporter_answer},
+    {"GET", "/log/level", HTTP_OWNER, 0, on_levels},
+    {"POST", "/log/level", HTTP_OWNER, 0, on_set_level},
     {"POST", "/restart", HTTP_OWNER, 0, on_restart},
     {NULL, NULL, HTTP_OWNER, 0, NULL},
 };

@@ -31,9 +31,9 @@ struct thing {
 
 static char **arguments;
 static char *program; /* its path: an upgrade puts another file there */
-static int inherited[HANDOVER_COUNT] = {-1, -1, -1};
+static int inherited[HANDOVER_COUNT] = {-1, -1, -1, -1};
 static int ready = -1;
-static struct thing offered[HANDOVER_COUNT] = {{-1, NULL, NULL}, {-1, NULL, NULL}, {-1, NULL, NULL}};
+static struct thing offered[HANDOVER_COUNT] = {{-1, NULL, NULL}, {-1, NULL, NULL}, {-1, NULL, NULL}, {-1, NULL, NULL}};
 static pthread_mutex_t running = PTHREAD_MUTEX_INITIALIZER; /* held while there is an heir that is not ready */
 
 extern char **environ;
@@ -97,7 +97,7 @@ void handover_ready(void)
 static bool spawn(int ready_end, pid_t *pid_r)
 {
 	posix_spawn_file_actions_t actions;
-	char things[] = VARIABLE "=000";
+	char things[] = VARIABLE "=0000";
 	int high[HANDOVER_COUNT + 1];
 	size_t count = 0;
 	bool good = true;

@@ -11,6 +11,7 @@
 enum handover_thing {
 	HANDOVER_MILTER,  /* the socket on which the MTA reaches us */
 	HANDOVER_CONTROL, /* the control socket */
+	HANDOVER_METRICS, /* metrics.listen */
 	HANDOVER_PID,     /* the pid file, which may be root's: open for writing */
 	HANDOVER_COUNT
 };

@@ -322,14 +322,16 @@ int listener_bind(struct listener *listener, char **error_r)
 		listener->fd = listener->inherited;
 		return listener->fd;
 	}
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int on = 1;
+	int fd = socket(listener->addresses[0].ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	mode_t before = umask(0777 & ~listener->mode);
-	bool good = fd >= 0 && bind(fd, (const struct sockaddr *)&listener->addresses[0], listener->address_size[0]) == 0 &&
+	bool good = fd >= 0 && (listener->public != NULL || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
+	good = good && bind(fd, (const struct sockaddr *)&listener->addresses[0], listener->address_size[0]) == 0 &&
 	            listen(fd, SOMAXCONN) == 0;
 	int problem = errno;
 	umask(before);
 	if (!good) {
-		*error_r = text("%s %s: %s", listener->option, listener->public, strerror(problem));
+		*error_r = text("%s %s: %s", listener->option, listener->public == NULL ? listener->spec : listener->public, strerror(problem));
 		if (fd >= 0) {
 			close(fd);
 		}
@@ -380,6 +382,26 @@ void listener_withdraw(struct listener *listener)
 	    rename(listener->public, listener->private) == 0) {
 		atomic_store(&listener->reached_by, 0);
 	}
+}
+
+const char *listener_problem(const struct listener *listener)
+{
+	int place = atomic_load(&listener->reached_by);
+	const struct sockaddr_storage *address = &listener->addresses[place];
+	struct stat status;
+	if (listener->public != NULL && (lstat(place == 1 ? listener->public : listener->private, &status) != 0 ||
+	                                 status.st_dev != listener->device || status.st_ino != listener->inode)) {
+		return "the socket is not there, or another process has put its own in its place";
+	}
+	int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool good = fd >= 0 && connect(fd, (const struct sockaddr *)address, listener->address_size[place]) == 0;
+	int problem = errno;
+	if (fd >= 0) {
+		close(fd);
+	}
+	return good || problem == EINPROGRESS ? NULL
+	       : problem == EAGAIN            ? "connections wait, and are not taken"
+	                                      : "nobody can connect";
 }
 
 void listener_wake(const struct listener *listener)

@@ -48,6 +48,9 @@ void listener_give_away(struct listener *listener);
 /* No new connections by the public name. */
 void listener_withdraw(struct listener *listener);
 
+/* After it is published: NULL, or why no MTA can connect; static. Does not wait; wakes as listener_wake(). */
+const char *listener_problem(const struct listener *listener);
+
 /* Connects to ourselves and hangs up, without waiting: wakes libmilter's pool of threads, which loses wake-ups. */
 void listener_wake(const struct listener *listener);
 

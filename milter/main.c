@@ -1,12 +1,15 @@
 /* mailreeved: the daemon. */
 #include "config.h"
 #include "lib/base/log.h"
+#include "lib/pipeline/health.h"
+#include "lib/pipeline/logging.h"
 #include "lib/pipeline/stages.h"
 #include "lib/policy/globals.h"
 #include "lib/store/store.h"
 #include "milter/callbacks.h"
 #include "milter/control.h"
 #include "milter/daemonize.h"
+#include "milter/exporter.h"
 #include "milter/handover.h"
 #include "milter/privileges.h"
 #include "milter/reload.h"
@@ -94,11 +97,15 @@ static bool parse(int argc, char **argv, struct main_options *options_r, int *st
 	return true;
 }
 
-static void open_log(const struct globals *globals, bool foreground)
+static void open_log(const struct config *config, bool foreground)
 {
-	bool syslog = globals->log_target == GLOBALS_LOG_SYSLOG || (globals->log_target == GLOBALS_LOG_AUTO && !foreground);
-	log_set_level((enum log_level)globals->log_level);
-	log_open(syslog ? LOG_TARGET_SYSLOG : LOG_TARGET_STDERR, "mailreeved");
+	const struct globals *globals = config_settings(config, SECTION_GLOBALS);
+	static const enum log_target targets[] = {[GLOBALS_LOG_STDERR] = LOG_TARGET_STDERR,
+	                                          [GLOBALS_LOG_SYSLOG] = LOG_TARGET_SYSLOG,
+	                                          [GLOBALS_LOG_JOURNAL] = LOG_TARGET_JOURNAL};
+	enum log_target target = foreground ? LOG_TARGET_STDERR : LOG_TARGET_SYSLOG;
+	logging_apply(config);
+	log_open(globals->log_target == GLOBALS_LOG_AUTO ? target : targets[globals->log_target], "mailreeved");
 }
 
 static bool pid_put(int fd)
@@ -149,6 +156,7 @@ static void remove_pid(const char *path)
 struct ends {
 	struct listener *listener;
 	struct control *control;
+	struct exporter *exporter;
 };
 
 /* A control socket that nobody has asked for by name must not keep the daemon from its work. */
@@ -162,6 +170,45 @@ static bool open_control(const struct globals *globals, const struct privileges 
 		*error_r = NULL;
 	}
 	return *error_r == NULL;
+}
+
+/* NULL, and true, where none is wanted. */
+static bool open_exporter(const struct config *config, const struct privileges *privileges, struct exporter **exporter_r,
+                          char **error_r)
+{
+	*exporter_r = exporter_open(config_settings(config, SECTION_METRICS), privileges->user, privileges->group, error_r);
+	return *error_r == NULL;
+}
+
+/* Can the MTA reach us? */
+static void listener_health(void *context, struct arena *arena, struct health_check *check_r)
+{
+	const char *problem = listener_problem(context);
+	check_r->state = problem == NULL ? HEALTH_OK : HEALTH_CRITICAL;
+	check_r->text = problem == NULL ? arena_printf(arena, "%zu transactions under way", callbacks_running()) : problem;
+}
+
+/* Those who answer, once there is an engine to ask. */
+static bool start_ends(struct ends *ends, struct engine *engine, char **error_r)
+{
+	health_add("listener", listener_health, ends->listener);
+	if ((ends->control != NULL && !control_start(ends->control, engine, error_r)) ||
+	    (ends->exporter != NULL && !exporter_start(ends->exporter, engine, error_r))) {
+		return false;
+	}
+	if (!signals_start(engine, ends->control, ends->exporter)) {
+		*error_r = strdup("no thread for signals");
+		return false;
+	}
+	return true;
+}
+
+static void close_ends(struct ends *ends)
+{
+	exporter_close(ends->exporter);
+	control_close(ends->control);
+	ends->exporter = NULL;
+	ends->control = NULL;
 }
 
 /* Sockets, privileges, store, resolver and workers, in this order. NULL with *error_r. */
@@ -178,6 +225,7 @@ static struct engine *start(struct config *config, const struct main_options *op
 	ends_r->listener = listener_create(&settings, privileges.user, privileges.group, error_r);
 	if (ends_r->listener == NULL || !callbacks_open(ends_r->listener, error_r) ||
 	    !listener_publish(ends_r->listener, error_r) || !open_control(globals, &privileges, &ends_r->control, error_r) ||
+	    !open_exporter(config, &privileges, &ends_r->exporter, error_r) ||
 	    !write_pid(globals->pid_file, error_r) ||
 	    !store_make_folders(config_settings(config, SECTION_STORE), privileges.user, privileges.group, error_r) ||
 	    !privileges_drop(&privileges, error_r)) {
@@ -188,14 +236,8 @@ static struct engine *start(struct config *config, const struct main_options *op
 		return NULL;
 	}
 	reload_init(engine, options->config);
-	if (ends_r->control != NULL && !control_start(ends_r->control, engine, error_r)) {
-		engine_close(engine);
-		return NULL;
-	}
-	if (!signals_start(engine, ends_r->control)) {
-		*error_r = strdup("no thread for signals");
-		control_close(ends_r->control);
-		ends_r->control = NULL;
+	if (!start_ends(ends_r, engine, error_r)) {
+		close_ends(ends_r);
 		engine_close(engine);
 		return NULL;
 	}
@@ -205,7 +247,7 @@ static struct engine *start(struct config *config, const struct main_options *op
 static int serve(struct config *config, const struct main_options *options, int report)
 {
 	char *error = NULL;
-	struct ends ends = {NULL, NULL};
+	struct ends ends = {NULL, NULL, NULL};
 	const struct globals *globals = config_settings(config, SECTION_GLOBALS);
 	struct engine *engine = start(config, options, &ends, &error);
 	if (engine == NULL) {
@@ -214,7 +256,7 @@ static int serve(struct config *config, const struct main_options *options, int 
 			daemonize_failed(report, error);
 		}
 		remove_pid(globals->pid_file);
-		control_close(ends.control);
+		close_ends(&ends);
 		listener_destroy(ends.listener);
 		free(error);
 		return EXIT_FAILURE;
@@ -226,12 +268,14 @@ static int serve(struct config *config, const struct main_options *options, int 
 		handover_ready();
 		listener_claim(ends.listener);
 		control_claim(ends.control);
+		exporter_claim(ends.exporter);
 		claim_pid();
 	}
 	bool good = callbacks_run(engine);
-	control_close(ends.control);
+	close_ends(&ends);
 	engine_log_counters(engine);
 	engine_stop_store(engine);
+	log_tell_repeats(true);
 	log_info("stopped");
 	remove_pid(globals->pid_file);
 	/* libmilter's threads live on, maybe in a callback of a transaction that was cut off: engine and listener are
@@ -262,7 +306,7 @@ int main(int argc, char **argv)
 	umask(027);
 	signals_block();
 	int report = options.foreground || handover_is_heir() ? -1 : daemonize_start();
-	open_log(config_settings(config, SECTION_GLOBALS), options.foreground);
+	open_log(config, options.foreground);
 	status = serve(config, &options, report);
 	config_release(config);
 	free(options.config);

@@ -1,11 +1,12 @@
 #include "milter/reload.h"
 
 #include "lib/base/log.h"
+#include "lib/pipeline/logging.h"
 #include "lib/pipeline/stages.h"
 #include "lib/policy/config_files.h"
-#include "lib/policy/globals.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,13 +20,15 @@ void reload_init(struct engine *the_engine, const char *config_path)
 	path = config_path;
 }
 
-/* Line by line: an error may have several. */
+/* Line by line: an error may have several. As events, of which none is held back. */
 static void log_lines(const char *text)
 {
 	for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
-		log_error("%.*s", (int)(end - text), text);
+		char *line = strndup(text, (size_t)(end - text));
+		log_event(LOG_LEVEL_ERROR, "configuration", line == NULL ? "" : line, NULL, 0);
+		free(line);
 	}
-	log_error("%s", text);
+	log_event(LOG_LEVEL_ERROR, "configuration", text, NULL, 0);
 }
 
 static char *read_and_publish(void)
@@ -37,8 +40,7 @@ static char *read_and_publish(void)
 	if (config == NULL) {
 		return error;
 	}
-	const struct globals *globals = config_settings(config, SECTION_GLOBALS);
-	log_set_level((enum log_level)globals->log_level);
+	logging_apply(config);
 	engine_publish(engine, config);
 	config_release(config);
 	return NULL;
@@ -50,10 +52,15 @@ char *reload(void)
 	char *error = read_and_publish();
 	pthread_mutex_unlock(&one_at_a_time);
 	if (error != NULL) {
+		engine_reload_refused(engine);
 		log_lines(error);
 		log_error("reload: the configuration stays as it was");
 	} else {
-		log_info("reload: %s is in force for new connections", path == NULL ? "the default configuration" : path);
+		char *line;
+		if (asprintf(&line, "reload: %s is in force for new connections", path == NULL ? "the default configuration" : path) >= 0) {
+			log_event(LOG_LEVEL_INFO, "reload", line, NULL, 0);
+			free(line);
+		}
 	}
 	return error;
 }

@@ -16,6 +16,7 @@ enum { WATCH_SECONDS = 5 };
 
 static struct engine *engine;
 static struct control *control;
+static struct exporter *exporter;
 
 static void our_signals(sigset_t *set_r)
 {
@@ -42,6 +43,7 @@ static void *drain(void *unused)
 	(void)unused;
 	config_release(config);
 	control_withdraw(control);
+	exporter_withdraw(exporter);
 	size_t left = callbacks_drain(deadline);
 	if (left > 0) {
 		log_warning("stopping with %zu transactions unfinished: the MTA will answer for them", left);
@@ -80,10 +82,11 @@ static void *wait_for_signals(void *unused)
 	return NULL;
 }
 
-bool signals_start(struct engine *the_engine, struct control *the_control)
+bool signals_start(struct engine *the_engine, struct control *the_control, struct exporter *the_exporter)
 {
 	pthread_t thread;
 	engine = the_engine;
 	control = the_control;
+	exporter = the_exporter;
 	return pthread_create(&thread, NULL, wait_for_signals, NULL) == 0 && pthread_detach(thread) == 0;
 }

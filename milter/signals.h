@@ -4,11 +4,13 @@
 
 #include "lib/pipeline/engine.h"
 #include "milter/control.h"
+#include "milter/exporter.h"
 
 /* Before any thread is made: every thread inherits the mask. */
 void signals_block(void);
 
-/* The thread that waits for them; reload_init() has been called. control, or NULL, is withdrawn when draining begins. */
-bool signals_start(struct engine *engine, struct control *control);
+/* The thread that waits for them; reload_init() has been called. control and exporter, or NULL, are withdrawn when draining
+ * begins. */
+bool signals_start(struct engine *engine, struct control *control, struct exporter *exporter);
 
 #endif

@@ -13,7 +13,7 @@ struct stripe {
 	struct dns_entry *newest, *oldest; /* entries that are done */
 	size_t bytes;
 	size_t entries;
-	uint64_t questions, hits, coalesced, misses, temporary, evicted;
+	uint64_t questions, hits, coalesced, misses, temporary, evicted, answered, timeouts, servfail;
 };
 
 struct dns_cache {
@@ -195,6 +195,15 @@ static uint32_t cache_ttl(const struct dns_cache *cache, const struct dns_answer
 	return answer->ttl < most ? answer->ttl : most;
 }
 
+static void cache_count(struct stripe *stripe, const struct dns_answer *answer)
+{
+	const char *problem = answer->problem == NULL ? "" : answer->problem;
+	stripe->temporary += answer->status == DNS_TEMPORARY;
+	stripe->answered += answer->status != DNS_TEMPORARY;
+	stripe->timeouts += strcmp(problem, "timeout") == 0;
+	stripe->servfail += strcmp(problem, "SERVFAIL") == 0;
+}
+
 void dns_cache_complete(struct dns_cache *cache, struct dns_entry *entry, bool keep)
 {
 	struct stripe *stripe = cache_stripe(cache, entry->hash);
@@ -202,7 +211,7 @@ void dns_cache_complete(struct dns_cache *cache, struct dns_entry *entry, bool k
 	uint32_t ttl = keep ? cache_ttl(cache, &entry->answer) : 0;
 	entry->expires = clock_now() + ttl * CLOCK_NS_PER_S;
 	entry->bytes = sizeof *entry + arena_used(entry->arena) + 256;
-	stripe->temporary += entry->answer.status == DNS_TEMPORARY;
+	cache_count(stripe, &entry->answer);
 	atomic_store_explicit(&entry->done, true, memory_order_release);
 	for (struct dns_waiter *waiter = entry->waiters; waiter != NULL; waiter = waiter->next) {
 		lookups_notify(waiter->lookups);
@@ -249,6 +258,9 @@ void dns_cache_count(struct dns_cache *cache, struct dns_statistics *statistics_
 		statistics_r->misses += stripe->misses;
 		statistics_r->temporary += stripe->temporary;
 		statistics_r->evicted += stripe->evicted;
+		statistics_r->answered += stripe->answered;
+		statistics_r->timeouts += stripe->timeouts;
+		statistics_r->servfail += stripe->servfail;
 		statistics_r->entries += stripe->entries;
 		statistics_r->bytes += stripe->bytes;
 		pthread_mutex_unlock(&stripe->lock);

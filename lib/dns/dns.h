@@ -95,6 +95,8 @@ void dns_close(struct dns *dns);
 
 struct dns_statistics {
 	uint64_t questions, hits, coalesced, misses, temporary, evicted;
+	uint64_t answered;           /* questions to the resolver that it has answered, whatever it said but DNS_TEMPORARY */
+	uint64_t timeouts, servfail; /* of those that are temporary */
 	size_t entries, bytes, pending;
 };
 void dns_get_statistics(struct dns *dns, struct dns_statistics *statistics_r);

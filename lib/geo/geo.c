@@ -233,6 +233,14 @@ void geo_lookup(struct geo *geo, const struct ip *ip, struct geo_facts *facts_r)
 	}
 }
 
+uint64_t geo_built(struct geo *geo, enum geo_kind kind)
+{
+	struct mmdb *mmdb = geo_acquire(geo, kind);
+	uint64_t built = mmdb == NULL ? 0 : mmdb->summary.build_epoch;
+	mmdb_release(mmdb);
+	return built;
+}
+
 bool geo_has(struct geo *geo, enum geo_kind kind)
 {
 	struct mmdb *mmdb = geo_acquire(geo, kind);

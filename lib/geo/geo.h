@@ -30,6 +30,9 @@ void geo_lookup(struct geo *geo, const struct ip *ip, struct geo_facts *facts_r)
 /* Is there a database to ask? */
 bool geo_has(struct geo *geo, enum geo_kind kind);
 
+/* When the database was made, epoch seconds; 0: there is none. */
+uint64_t geo_built(struct geo *geo, enum geo_kind kind);
+
 /* NULL: the file can be used for that, else why not (free()), for `config check`. */
 char *geo_problem(const char *path, enum geo_kind kind);
 

@@ -224,10 +224,6 @@ void keeper_get_status(struct keeper *keeper, struct keeper_status *status_r)
 		now.database = generation->database;
 	}
 	pthread_mutex_unlock(&keeper->lock);
-	now.requests += status_r->pool.requests;
-	now.crashed += status_r->pool.crashed;
-	now.timed_out += status_r->pool.timed_out;
-	now.nonsense += status_r->pool.nonsense;
-	now.restarts += status_r->pool.restarts;
+	pool_status_add(&now, &status_r->pool);
 	status_r->pool = now;
 }

@@ -89,11 +89,7 @@ static void retire(struct keeper *keeper, struct generation *old)
 		pthread_cond_wait(&keeper->changed, &keeper->lock);
 	}
 	pool_get_status(old->pool, &status);
-	keeper->status.pool.requests += status.requests;
-	keeper->status.pool.crashed += status.crashed;
-	keeper->status.pool.timed_out += status.timed_out;
-	keeper->status.pool.nonsense += status.nonsense;
-	keeper->status.pool.restarts += status.restarts;
+	pool_status_add(&keeper->status.pool, &status);
 	pthread_mutex_unlock(&keeper->lock);
 	generation_close(old);
 }

@@ -111,15 +111,21 @@ static void waiter_wait(struct pool *pool, struct waiter *waiter, uint64_t deadl
 static struct worker *worker_acquire(struct pool *pool, uint64_t deadline, struct worker *copy_r, bool *down_r)
 {
 	struct waiter waiter = {.worker = NULL};
+	uint64_t start = clock_now();
 	pthread_mutex_lock(&pool->lock);
 	struct worker *worker = pool_worker_find(pool, WORKER_IDLE);
 	if (worker != NULL) {
 		worker->state = WORKER_BUSY;
 		pool->status.busy++;
 	} else {
+		pool->status.waiting++;
 		waiter_wait(pool, &waiter, deadline);
+		pool->status.waiting--;
 		worker = waiter.worker;
 	}
+	uint64_t waited = clock_now() - start;
+	pool->status.wait[histogram_bucket(waited)]++;
+	pool->status.wait[HISTOGRAM_SUM] += waited;
 	if (worker != NULL && clock_now() >= deadline) {
 		pool->status.busy--;
 		pool_worker_offer(pool, worker); /* a request that has no time left would only kill it */
@@ -425,4 +431,16 @@ void pool_get_status(struct pool *pool, struct pool_status *status_r)
 	*status_r = pool->status;
 	status_r->nursery = pool->nursery;
 	pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_status_add(struct pool_status *sum, const struct pool_status *more)
+{
+	sum->requests += more->requests;
+	sum->crashed += more->crashed;
+	sum->timed_out += more->timed_out;
+	sum->nonsense += more->nonsense;
+	sum->restarts += more->restarts;
+	for (size_t i = 0; i < HISTOGRAM_CELLS; i++) {
+		sum->wait[i] += more->wait[i];
+	}
 }

@@ -3,6 +3,7 @@
 #ifndef MAILREEVE_INSPECT_POOL_H
 #define MAILREEVE_INSPECT_POOL_H
 
+#include "lib/base/metrics.h"
 #include "lib/inspect/inspect.h"
 
 #include <sys/types.h>
@@ -47,11 +48,15 @@ enum pool_result pool_inspect(struct pool *pool, const struct inspect_request *r
 
 struct pool_status {
 	unsigned workers, busy;
+	unsigned waiting; /* requests without a worker */
 	uint64_t requests, crashed, timed_out, nonsense, restarts; /* since start; restarts: of the nursery */
+	uint64_t wait[HISTOGRAM_CELLS]; /* how long requests waited for a worker, those too that got none */
 	struct inspect_database database;
 	pid_t nursery;     /* -1: it is not there */
 	char sandbox[128]; /* what holds: "seccomp landlock netns userns rlimits" */
 };
 void pool_get_status(struct pool *pool, struct pool_status *status_r);
+/* The counters of another pool to those of sum. */
+void pool_status_add(struct pool_status *sum, const struct pool_status *more);
 
 #endif

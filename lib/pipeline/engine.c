@@ -3,6 +3,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/pipeline/housekeeping.h"
+#include "lib/pipeline/meter.h"
+#include "lib/pipeline/monitor.h"
 #include "lib/pipeline/stage_bayes.h"
 #include "lib/pipeline/stage_dnsbl.h"
 #include "lib/pipeline/stage_geo.h"
@@ -33,8 +35,11 @@ struct engine {
 	struct bayes_cache *bayes;
 	struct dnsbl_health *dnsbl_health; /* NULL: explain */
 	struct geo *geo;
-	pthread_mutex_t lock; /* guards config, and housekeeping where others wake it: held for a pointer and a count only */
+	struct meter *meter;     /* NULL: explain */
+	struct monitor *monitor; /* likewise */
+	pthread_mutex_t lock; /* guards config, times, and housekeeping where others wake it: held for a pointer and a count only */
 	struct config *config;
+	struct engine_times times;
 };
 
 struct dns *engine_open_dns(const struct config *config, const char *zone, char **error_r)
@@ -82,7 +87,7 @@ static const char *engine_keys_dir(const struct config *config)
 	return sign->keys_dir;
 }
 
-static void engine_geo_settings(const struct config *config, struct geo_settings *settings_r)
+void engine_geo_settings(const struct config *config, struct geo_settings *settings_r)
 {
 	bool off = config_mode(config, stages_section(&stage_geo)) == MODE_OFF;
 	stage_geo_settings(config_settings(config, stages_section(&stage_geo)), settings_r);
@@ -217,6 +222,8 @@ struct engine *engine_open(struct config *config, const struct engine_options *o
 	engine->config = config_acquire(config);
 	engine->inspect_program = engine_inspect_program(options->inspect_program);
 	engine->daemon = options->daemon;
+	engine->meter = options->daemon ? meter_create() : NULL;
+	engine->times.started = engine->times.loaded = (uint64_t)time(NULL);
 	engine->poison = poison_create();
 	struct keeper_settings settings;
 	engine_keeper_settings(engine, config, &settings);
@@ -248,6 +255,7 @@ struct engine *engine_open(struct config *config, const struct engine_options *o
 	engine->geo = geo_open(&geo);
 	engine_log_start(engine, config);
 	engine->housekeeping = engine_records(engine) ? housekeeping_start(engine) : NULL;
+	engine->monitor = options->daemon ? monitor_start(engine) : NULL;
 	return engine;
 }
 
@@ -256,6 +264,7 @@ void engine_close(struct engine *engine)
 	if (engine == NULL) {
 		return;
 	}
+	monitor_stop(engine->monitor);
 	housekeeping_stop(engine->housekeeping);
 	dnsbl_health_destroy(engine->dnsbl_health);
 	geo_close(engine->geo);
@@ -267,6 +276,7 @@ void engine_close(struct engine *engine)
 	store_close(engine->store);
 	config_release(engine->config);
 	poison_destroy(engine->poison);
+	meter_destroy(engine->meter);
 	pthread_mutex_destroy(&engine->lock);
 	free(engine->inspect_program);
 	free(engine);
@@ -342,7 +352,10 @@ void engine_publish(struct engine *engine, struct config *config)
 	pthread_mutex_lock(&engine->lock);
 	struct config *old = engine->config;
 	engine->config = config_acquire(config);
+	engine->times.loaded = (uint64_t)time(NULL);
+	engine->times.refused = 0;
 	pthread_mutex_unlock(&engine->lock);
+	meter_count(engine->meter, METER_RELOAD, 1);
 	engine_configure_keeper(engine, config);
 	engine_configure_lists(engine, config);
 	bayes_cache_configure(engine->bayes, engine_bayes_size(config));
@@ -406,6 +419,8 @@ bool engine_records(const struct engine *engine)
 
 void engine_stop_store(struct engine *engine)
 {
+	monitor_stop(engine->monitor);
+	engine->monitor = NULL;
 	pthread_mutex_lock(&engine->lock);
 	struct housekeeping *housekeeping = engine->housekeeping;
 	engine->housekeeping = NULL;
@@ -444,4 +459,35 @@ struct geo *engine_geo(struct engine *engine)
 struct keystore *engine_keystore(struct engine *engine)
 {
 	return engine->keystore;
+}
+
+struct meter *engine_meter(struct engine *engine)
+{
+	return engine->meter;
+}
+
+struct monitor *engine_monitor(struct engine *engine)
+{
+	return engine->monitor;
+}
+
+struct housekeeping *engine_housekeeping(struct engine *engine)
+{
+	return engine->housekeeping;
+}
+
+struct engine_times engine_times(struct engine *engine)
+{
+	pthread_mutex_lock(&engine->lock);
+	struct engine_times times = engine->times;
+	pthread_mutex_unlock(&engine->lock);
+	return times;
+}
+
+void engine_reload_refused(struct engine *engine)
+{
+	meter_count(engine->meter, METER_RELOAD_REFUSED, 1);
+	pthread_mutex_lock(&engine->lock);
+	engine->times.refused = (uint64_t)time(NULL);
+	pthread_mutex_unlock(&engine->lock);
 }

@@ -14,6 +14,9 @@
 #include "lib/store/store.h"
 
 struct engine;
+struct meter;
+struct monitor;
+struct housekeeping;
 
 struct engine_options {
 	const char *dns_zone;        /* answers from this master file instead of the resolver; NULL: resolver */
@@ -35,7 +38,7 @@ void engine_log_counters(struct engine *engine); /* what the content workers hav
 struct config *engine_config(struct engine *engine); /* a reference of the current one: config_release() */
 
 /* The daemon ends, while transactions that were cut off may still run: what is queued for the store is written or
- * spilled now. */
+ * spilled now. Nobody asks for the monitor any more. */
 void engine_stop_store(struct engine *engine);
 
 /* Housekeeping looks at once whether there is something to do. */
@@ -62,5 +65,18 @@ struct bayes_cache *engine_bayes(struct engine *engine); /* never NULL */
 struct dnsbl_health *engine_dnsbl_health(struct engine *engine); /* NULL in explain: nothing is tested beforehand */
 struct keystore *engine_keystore(struct engine *engine); /* of sign.keys_dir */
 struct geo *engine_geo(struct engine *engine);           /* never NULL */
+struct meter *engine_meter(struct engine *engine);       /* NULL in explain: nothing is counted */
+struct monitor *engine_monitor(struct engine *engine);   /* likewise */
+struct housekeeping *engine_housekeeping(struct engine *engine); /* NULL: no store of the daemon's */
+
+struct engine_times { /* epoch seconds */
+	uint64_t started;  /* the process */
+	uint64_t loaded;   /* the configuration that is in force */
+	uint64_t refused;  /* a reload, last; 0: none */
+};
+struct engine_times engine_times(struct engine *engine);
+void engine_reload_refused(struct engine *engine); /* there was one */
+/* As config_settings(): the databases of config, for what looks after them. */
+void engine_geo_settings(const struct config *config, struct geo_settings *settings_r);
 
 #endif

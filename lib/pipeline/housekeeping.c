@@ -25,15 +25,6 @@
 
 enum { TICK = 15 /* seconds: so often is looked whose turn it is */ };
 
-struct housekeeping {
-	struct engine *engine;
-	pthread_t thread;
-	pthread_mutex_t lock; /* guards stopping and woken */
-	pthread_cond_t changed;
-	bool stopping;
-	bool woken; /* somebody has something to do for it */
-};
-
 /* Rows older than history.keep, 0: all; and the ledger's. */
 static enum store_result expire_history(struct engine *engine, const struct config *config, int64_t now, bool *more_r)
 {
@@ -169,6 +160,25 @@ static const struct {
 	{"digest replies", 0, carry_out_reply}, /* whose request it is the store knows, and a user waits */
 };
 
+enum { TASKS = sizeof tasks / sizeof *tasks };
+
+/* The last turn of a task. */
+struct turn_taken {
+	uint64_t at, took_ns, turns, failed;
+	bool good;
+};
+
+struct housekeeping {
+	struct engine *engine;
+	pthread_t thread;
+	uint64_t started;     /* epoch seconds */
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t changed;
+	bool stopping;
+	bool woken; /* somebody has something to do for it */
+	struct turn_taken turns[TASKS];
+};
+
 /* False: the thread is to stop. */
 static bool housekeeping_wait(struct housekeeping *housekeeping, uint64_t ns)
 {
@@ -184,23 +194,60 @@ static bool housekeeping_wait(struct housekeeping *housekeeping, uint64_t ns)
 	return !stopping;
 }
 
+static void housekeeping_note(struct housekeeping *housekeeping, size_t i, uint64_t took_ns, bool good)
+{
+	struct turn_taken *turn = &housekeeping->turns[i];
+	pthread_mutex_lock(&housekeeping->lock);
+	turn->at = (uint64_t)time(NULL);
+	turn->took_ns = took_ns;
+	turn->turns++;
+	turn->failed += !good;
+	turn->good = good;
+	pthread_mutex_unlock(&housekeeping->lock);
+}
+
+void housekeeping_each(struct housekeeping *housekeeping, housekeeping_visitor *visit, void *context)
+{
+	for (size_t i = 0; housekeeping != NULL && i < TASKS; i++) {
+		pthread_mutex_lock(&housekeeping->lock);
+		const struct turn_taken turn = housekeeping->turns[i];
+		pthread_mutex_unlock(&housekeeping->lock);
+		uint64_t since = turn.at != 0 ? turn.at : housekeeping->started;
+		visit(context, &(struct housekeeping_status){.name = tasks[i].name,
+		                                             .interval = tasks[i].interval,
+		                                             .last = turn.at,
+		                                             .next = since + (uint64_t)tasks[i].interval,
+		                                             .took_ns = turn.took_ns,
+		                                             .turns = turn.turns,
+		                                             .failed = turn.failed,
+		                                             .good = turn.good});
+	}
+}
+
 static bool housekeeping_run_task(struct housekeeping *housekeeping, size_t i)
 {
 	struct store *store = engine_store(housekeeping->engine);
 	struct config *config = engine_config(housekeeping->engine);
 	bool more = false;
 	bool go_on = true;
+	bool good = true;
+	uint64_t start = clock_now();
 	if (turn_take(store, tasks[i].name, (int64_t)time(NULL), tasks[i].interval, &more) != STORE_OK) {
 		more = false;
 	}
+	bool ours = more;
 	while (more && go_on) {
 		more = false;
 		if (tasks[i].step(housekeeping->engine, config, (int64_t)time(NULL), &more) != STORE_OK) {
+			good = false;
 			break;
 		}
 		go_on = !more || housekeeping_wait(housekeeping, PAUSE);
 	}
 	config_release(config);
+	if (ours) {
+		housekeeping_note(housekeeping, i, clock_now() - start, good);
+	}
 	return go_on;
 }
 
@@ -208,7 +255,7 @@ static void *housekeeping_run(void *context)
 {
 	struct housekeeping *housekeeping = context;
 	do {
-		for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+		for (size_t i = 0; i < TASKS; i++) {
 			if (!housekeeping_run_task(housekeeping, i)) {
 				return NULL;
 			}
@@ -224,6 +271,7 @@ struct housekeeping *housekeeping_start(struct engine *engine)
 		abort();
 	}
 	housekeeping->engine = engine;
+	housekeeping->started = (uint64_t)time(NULL);
 	pthread_mutex_init(&housekeeping->lock, NULL);
 	pthread_cond_init(&housekeeping->changed, NULL);
 	if (pthread_create(&housekeeping->thread, NULL, housekeeping_run, housekeeping) != 0) {

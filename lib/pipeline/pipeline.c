@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/pipeline/meter.h"
 #include "lib/pipeline/stages.h"
 #include "lib/policy/globals.h"
 
@@ -32,12 +33,32 @@ enum stage_mode pipeline_mode(const struct session *session, const struct stage 
 	return config_mode(session->config, SECTION_FIRST_STAGE + i);
 }
 
+/* For who has asked for level debug of a stage. */
+static void stage_tell(const struct session *session, const struct stage *stage, enum phase phase, enum stage_progress progress,
+                       uint64_t took_ns)
+{
+	static const char *const names[PHASE_COUNT] = {[PHASE_CONNECT] = "connect",   [PHASE_HELO] = "HELO",
+	                                               [PHASE_MAIL] = "MAIL",         [PHASE_RCPT] = "RCPT",
+	                                               [PHASE_REJECTED] = "rejected", [PHASE_HEADERS] = "headers",
+	                                               [PHASE_END] = "end"};
+	struct arena *arena = arena_create(256);
+	log_debug("%s: %s at %s: %s, %llu us", text_escape(arena, slice_from(session->queue_id), " :", false, 64),
+	          stage->section.name, names[phase], progress == STAGE_DONE ? "done" : "waits", (unsigned long long)(took_ns / 1000));
+	arena_destroy(arena);
+}
+
 static enum stage_progress stage_call(struct session *session, size_t i, enum phase phase)
 {
 	uint64_t start = clock_now();
 	const void *settings = config_settings(session->config, SECTION_FIRST_STAGE + i);
+	log_enter(i);
 	enum stage_progress progress = stages[i]->on[phase](session, settings);
-	session->stage_ns[i] += clock_now() - start;
+	uint64_t took = clock_now() - start;
+	session->stage_ns[i] += took;
+	if (log_wants(LOG_LEVEL_DEBUG)) {
+		stage_tell(session, stages[i], phase, progress, took);
+	}
+	log_leave();
 	return progress;
 }
 
@@ -88,6 +109,7 @@ bool pipeline_finish(struct session *session)
 {
 	const struct dns_options *dns = config_settings(session->config, SECTION_DNS);
 	uint64_t deadline = clock_now() + dns->deadline;
+	uint64_t waited = 0;
 	bool expired = false;
 	bool progress;
 	if (deadline > session->deadline) {
@@ -96,13 +118,16 @@ bool pipeline_finish(struct session *session)
 	session->stages_done = 0;
 	for (;;) {
 		if (pipeline_pass(session, &progress) == 0) {
+			meter_dns_wait(engine_meter(session->engine), waited);
 			return true;
 		}
 		if (progress) {
 			continue;
 		}
 		if (lookups_pending(session->lookups) > 0) {
+			uint64_t start = clock_now();
 			expired = !pipeline_wait(session, deadline) || expired;
+			waited += clock_now() - start;
 			continue;
 		}
 		/* Nothing moves any more. A stage may have read its last answer in this very pass and wait for one before it

@@ -1,9 +1,9 @@
 #include "lib/pipeline/session.h"
 
 #include "lib/base/clock.h"
-#include "lib/base/log.h"
 #include "lib/pipeline/dmarc_collect.h"
 #include "lib/pipeline/dmarc_failure_collect.h"
+#include "lib/pipeline/meter.h"
 #include "lib/pipeline/parting.h"
 #include "lib/pipeline/pipeline.h"
 #include "lib/pipeline/record.h"
@@ -37,6 +37,7 @@ struct session *session_create(struct engine *engine)
 		abort();
 	}
 	session->engine = engine;
+	meter_count(engine_meter(engine), METER_SESSION_OPENED, 1);
 	session->config = engine_config(engine);
 	session->connection = arena_create(CONNECTION_CHUNK);
 	session->lookups = lookups_create(engine_dns(engine));
@@ -53,6 +54,7 @@ void session_destroy(struct session *session)
 	if (session == NULL) {
 		return;
 	}
+	meter_count(engine_meter(session->engine), METER_SESSION_CLOSED, 1);
 	record_transaction(session);
 	message_destroy(session->message);
 	list_set_release(session->lists);
@@ -318,6 +320,7 @@ static enum session_rcpt_result session_rcpt_judge(struct session *session, size
 	}
 	session->refused_count++;
 	verdict_line_log_rcpt(session, recipient);
+	meter_refused(engine_meter(session->engine), session, recipient);
 	return SESSION_RCPT_REFUSED;
 }
 
@@ -401,6 +404,7 @@ static struct finding *finding_create(struct session *session, const struct find
 	};
 	struct policy_context context = session_policy(session);
 	policy_begin(&context, finding);
+	verdict_line_debug(session, finding);
 	return finding;
 }
 
@@ -578,6 +582,7 @@ const struct verdict *session_end(struct session *session)
 	}
 	const struct verdict *verdict = session_decide(session);
 	verdict_line_log(session);
+	meter_message(engine_meter(session->engine), session);
 	session->ended = true;
 	dmarc_collect(session);
 	dmarc_failure_collect(session);

@@ -1,5 +1,7 @@
 #include "lib/pipeline/stages.h"
 
+#include "lib/pipeline/logging.h"
+#include "lib/pipeline/monitor.h"
 #include "lib/pipeline/record.h"
 #include "lib/pipeline/session.h"
 #include "lib/pipeline/stage_list.h"
@@ -38,6 +40,8 @@ static const struct section *const sections[] = {
 	[SECTION_SCORES] = &scores_section,
 	[SECTION_HEADERS] = &tagging_section,
 	[SECTION_DMARC_REPORTS] = &dmarc_reports_section,
+	[SECTION_LOG] = &logging_section,
+	[SECTION_METRICS] = &metrics_section,
 	&stage_message.section,
 	&stage_quarantine.section,
 	&stage_upstream.section,

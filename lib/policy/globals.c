@@ -16,7 +16,7 @@
 #define GIB (UINT64_C(1) << 30)
 
 static const struct option_word log_targets[] = {
-	{"auto", GLOBALS_LOG_AUTO}, {"stderr", GLOBALS_LOG_STDERR}, {"syslog", GLOBALS_LOG_SYSLOG}, {NULL, 0}};
+	{"auto", GLOBALS_LOG_AUTO}, {"stderr", GLOBALS_LOG_STDERR}, {"syslog", GLOBALS_LOG_SYSLOG}, {"journal", GLOBALS_LOG_JOURNAL}, {NULL, 0}};
 static const struct option_word log_levels[] = {{"error", LOG_LEVEL_ERROR},
                                                 {"warning", LOG_LEVEL_WARNING},
                                                 {"info", LOG_LEVEL_INFO},
@@ -68,7 +68,7 @@ static const struct option_row globals_options[] = {
 	ROW(globals, recipient_delimiter, OPTION_STRING, "+", 0, 4,
         "characters that begin the detail of a local part: bob+lists@example.org is bob@example.org's; empty: none"),
 	ROW(globals, drain_time, OPTION_DURATION, "60s", 0, HOUR, "how long SIGTERM waits for running transactions"),
-	WORD_ROW(globals, log_target, "auto", log_targets, "where the log goes; auto: syslog, or stderr in the foreground"),
+	WORD_ROW(globals, log_target, "auto", log_targets, "where the log goes; auto: syslog, or stderr in the foreground; journal: systemd's, with fields"),
 	WORD_ROW(globals, log_level, "info", log_levels, "what is logged"),
 	{.name = NULL},
 };
@@ -92,6 +92,8 @@ static const struct option_row dns_options[] = {
 	ROW(dns_options, ttl_max, OPTION_DURATION, "1d", SECOND, 30 * DAY, "no answer is kept longer"),
 	ROW(dns_options, ttl_negative_max, OPTION_DURATION, "1h", SECOND, 30 * DAY, "nor one that says there is nothing"),
 	ROW(dns_options, pending_max, OPTION_UINT, "2000", 10, 100000, "questions under way at a time"),
+	ROW(dns_options, probe, OPTION_STRING, "example.com", 0, 200,
+        "where mail asks nothing for a minute, a name below is asked for, to see that the resolver answers; empty: none is"),
 	{.name = NULL},
 };
 

@@ -7,7 +7,7 @@
 
 #include <sys/types.h>
 
-enum globals_log { GLOBALS_LOG_AUTO, GLOBALS_LOG_STDERR, GLOBALS_LOG_SYSLOG };
+enum globals_log { GLOBALS_LOG_AUTO, GLOBALS_LOG_STDERR, GLOBALS_LOG_SYSLOG, GLOBALS_LOG_JOURNAL };
 
 /* Top level of the file. */
 struct globals {
@@ -46,6 +46,7 @@ struct dns_options {
 	uint64_t ttl_max;              /* 1d, nanoseconds like every duration */
 	uint64_t ttl_negative_max;     /* 1h */
 	uint64_t pending_max;          /* 2000 */
+	const char *probe;             /* "example.com"; "": the resolver is not asked */
 };
 
 /* content { }: the sandboxed workers */

@@ -194,6 +194,22 @@ enum store_result greylist_remove(struct store *store, const char *key, uint64_t
 	return store_write(store, &statement, 1, 0, count_row, count_r);
 }
 
+static bool counts_row(void *context, const struct store_value *columns, size_t count)
+{
+	struct greylist_counts *counts = context;
+	(void)count;
+	counts->rows[columns[0].integer % 3] = (uint64_t)columns[1].integer;
+	return true;
+}
+
+enum store_result greylist_count(struct store *store, uint64_t now, struct greylist_counts *counts_r)
+{
+	const struct store_value seconds = store_integer((int64_t)now);
+	*counts_r = (struct greylist_counts){.rows = {0}};
+	return store_query(store, "SELECT passed, COUNT(*) AS n FROM greylist WHERE until > $1 GROUP BY passed", &seconds, 1,
+	                   counts_row, counts_r);
+}
+
 enum store_result greylist_expire(struct store *store, uint64_t now, uint64_t max)
 {
 	const struct store_value seconds = store_integer((int64_t)now);

@@ -48,6 +48,11 @@ enum store_result greylist_list(struct store *store, const char *part, uint64_t 
 /* The key itself, and "network:" before it. *count_r: rows that went. */
 enum store_result greylist_remove(struct store *store, const char *key, uint64_t *count_r);
 
+struct greylist_counts {
+	uint64_t rows[GREYLIST_NETWORK + 1]; /* by state */
+};
+enum store_result greylist_count(struct store *store, uint64_t now, struct greylist_counts *counts_r);
+
 /* Forgets what is over, and of those that wait the oldest beyond `max`. */
 enum store_result greylist_expire(struct store *store, uint64_t now, uint64_t max);
 

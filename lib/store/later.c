@@ -143,7 +143,9 @@ static size_t group_write(struct later *later, struct group *group)
 	if (group->count == 0) {
 		return 0;
 	}
-	store->ops->write(store->driver, group->batches, group->count, clock_now() + store->timeout_ns);
+	uint64_t start = clock_now();
+	store->ops->write(store->driver, group->batches, group->count, start + store->timeout_ns);
+	metrics_observe(store->times, HISTOGRAM_CELLS, clock_now() - start);
 	while (done < group->count) {
 		enum store_result result = group->batches[done].result;
 		if (result == STORE_REFUSED) {

@@ -118,7 +118,9 @@ enum store_result store_query(struct store *store, const char *sql, const struct
 	const struct store_statement statement = {sql, values, count};
 	struct arena *arena;
 	const struct store_statement *clean = statements_clean(&statement, 1, &arena);
-	enum store_result result = store->ops->query(store->driver, clean, clock_now() + store->timeout_ns, row, context);
+	uint64_t start = clock_now();
+	enum store_result result = store->ops->query(store->driver, clean, start + store->timeout_ns, row, context);
+	metrics_observe(store->times, 0, clock_now() - start);
 	arena_destroy(arena);
 	atomic_fetch_add_explicit(&store->queries, 1, memory_order_relaxed);
 	store_note(store, result);
@@ -136,7 +138,9 @@ enum store_result store_write(struct store *store, const struct store_statement 
 	                            .count = count,
 	                            .flags = flags,
 	                            .rows = row == NULL ? NULL : rows_create()};
-	store->ops->write(store->driver, &batch, 1, clock_now() + store->timeout_ns);
+	uint64_t start = clock_now();
+	store->ops->write(store->driver, &batch, 1, start + store->timeout_ns);
+	metrics_observe(store->times, HISTOGRAM_CELLS, clock_now() - start);
 	atomic_fetch_add_explicit(&store->writes, 1, memory_order_relaxed);
 	store_note(store, batch.result);
 	if (batch.result == STORE_OK && row != NULL) {
@@ -195,6 +199,10 @@ void store_get_status(struct store *store, struct store_status *status_r)
 	    .writes = atomic_load_explicit(&store->writes, memory_order_relaxed),
 	    .failed = atomic_load_explicit(&store->failed, memory_order_relaxed),
 	};
+	uint64_t times[2 * HISTOGRAM_CELLS];
+	metrics_read(store->times, times);
+	memcpy(status_r->query_times, times, sizeof status_r->query_times);
+	memcpy(status_r->write_times, times + HISTOGRAM_CELLS, sizeof status_r->write_times);
 	if (store->later != NULL) {
 		later_get_status(store->later, status_r);
 	}
@@ -351,6 +359,7 @@ struct store *store_open(const struct store_options *options, unsigned flags, ch
 	store->timeout_ns = options->timeout;
 	store->read_only = (flags & STORE_READ_ONLY) != 0;
 	store->available = true;
+	store->times = metrics_create((size_t)2 * HISTOGRAM_CELLS);
 	if (!store_start(store, options, flags, error_r)) {
 		store_close(store);
 		return NULL;
@@ -372,6 +381,7 @@ void store_close(struct store *store)
 	}
 	later_close(store->later);
 	store->ops->close(store->driver);
+	metrics_destroy(store->times);
 	free(store);
 }
 

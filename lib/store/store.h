@@ -12,6 +12,7 @@
 #ifndef MAILREEVE_STORE_STORE_H
 #define MAILREEVE_STORE_STORE_H
 
+#include "lib/base/metrics.h"
 #include "lib/base/slice.h"
 #include "lib/policy/option.h"
 
@@ -164,6 +165,8 @@ struct store_status {
 	uint64_t spilled_bytes;   /* that wait on disk */
 	uint64_t replayed;        /* batches from disk that were written */
 	uint64_t lost;            /* batches that found no room */
+	/* Histograms of what callers waited, and of groups of store_write_later() */
+	uint64_t query_times[HISTOGRAM_CELLS], write_times[HISTOGRAM_CELLS];
 };
 void store_get_status(struct store *store, struct store_status *status_r);
 

@@ -2,6 +2,7 @@
 #ifndef MAILREEVE_STORE_STORE_PRIVATE_H
 #define MAILREEVE_STORE_STORE_PRIVATE_H
 
+#include "lib/base/metrics.h"
 #include "lib/store/driver.h"
 
 #include <stdatomic.h>
@@ -17,6 +18,7 @@ struct store {
 	struct later *later; /* NULL: without STORE_LATER */
 	_Atomic uint64_t queries, writes, failed;
 	_Atomic bool available;
+	struct metrics *times; /* two histograms: of queries, of writes */
 };
 
 /* Counts, and remembers whether the store is there. */

@@ -25,7 +25,8 @@ sub configure ($self, $text) {
     my $spec = $self->{spec} // "unix:$self->{socket}";
     my $top = "socket = \"$spec\"\nsocket_mode = 0666\nuser = nobody\nspool_dir = \"$self->{dir}/tmp\"\n";
     $top = join '', grep { /^(\w+)/ && $text !~ /^$1\b/m } map { "$_\n" } split /\n/, $top;
-    my $dns = $self->{forwarder} ? "dns { forwarders = {\"$self->{forwarder}\"} trust_anchor_file = \"\" " . ($self->{dns} // '') . " }\n" : '';
+    my $dns = $self->{forwarder} ? "dns { forwarders = {\"$self->{forwarder}\"} trust_anchor_file = \"\" " . ($self->{dns} // '') . " }\n"
+        : $self->{zone} || $text =~ /^dns\b/m ? '' : "dns { probe = \"\" }\n";
     my $content = $text =~ /^content\b/m ? '' : "content { tmp_dir = \"$self->{dir}/tmp\" }\n";
     my $signatures = reachable(source_dir() . '/conf/signatures/mailreeve-test.ndb');
     my $virus = $text =~ /^virus\b/m ? '' : "virus { databases = {\"$signatures\"} }\n";
