@@ -6,8 +6,10 @@
 #include "lib/store/store.h"
 #include "milter/callbacks.h"
 #include "milter/daemonize.h"
+#include "milter/notify.h"
 #include "milter/privileges.h"
 #include "milter/signals.h"
+#include "milter/watchdog.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -146,8 +148,8 @@ static struct engine *start(struct config *config, const struct main_options *op
 		return NULL;
 	}
 	struct engine *engine = engine_open(config, &(struct engine_options){.dns_zone = options->dns_zone, .daemon = true}, error_r);
-	if (engine != NULL && !signals_start(engine, options->config)) {
-		*error_r = strdup("no thread for signals");
+	if (engine != NULL && (!signals_start(engine, options->config) || !watchdog_start(engine, *listener_r))) {
+		*error_r = strdup("no thread for signals or the watchdog");
 		engine_close(engine);
 		return NULL;
 	}
@@ -172,6 +174,7 @@ static int serve(struct config *config, const struct main_options *options, int 
 	}
 	log_info("%s is ready on %s", PACKAGE_STRING, globals->socket);
 	daemonize_ready(report);
+	notify_ready("Serving");
 	bool good = callbacks_run(engine);
 	engine_log_counters(engine);
 	engine_stop_store(engine);
@@ -202,6 +205,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	umask(027);
+	notify_open();
 	signals_block();
 	int report = options.foreground ? -1 : daemonize_start();
 	open_log(config_settings(config, SECTION_GLOBALS), options.foreground);

@@ -6,6 +6,7 @@
 #include "lib/policy/config_files.h"
 #include "lib/policy/globals.h"
 #include "milter/callbacks.h"
+#include "milter/notify.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -44,7 +45,8 @@ static void log_lines(const char *text)
 	log_error("%s", text);
 }
 
-static void reload(void)
+/* What the service manager is to show. */
+static const char *reload_config(void)
 {
 	size_t count;
 	char *error = NULL;
@@ -54,13 +56,20 @@ static void reload(void)
 		log_lines(error);
 		log_error("reload: the configuration stays as it was");
 		free(error);
-		return;
+		return "Serving; the new configuration has an error, the old one stays";
 	}
 	const struct globals *globals = config_settings(config, SECTION_GLOBALS);
 	log_set_level((enum log_level)globals->log_level);
 	engine_publish(engine, config);
 	config_release(config);
 	log_info("reload: %s is in force for new connections", path == NULL ? "the default configuration" : path);
+	return "Serving";
+}
+
+static void reload(void)
+{
+	notify_reloading();
+	notify_ready(reload_config());
 }
 
 /* Files that the configuration names are read again when they have changed; what cannot be read is tried once. */
@@ -113,6 +122,7 @@ static void *wait_for_signals(void *unused)
 		} else if (number > 0) {
 			pthread_t thread;
 			stopping = true;
+			notify_stopping();
 			log_info("stopping: running transactions are finished first");
 			if (pthread_create(&thread, NULL, drain, NULL) == 0) {
 				pthread_detach(thread);

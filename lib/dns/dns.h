@@ -90,6 +90,9 @@ struct dns *dns_open_zone_text(struct slice text, char **error_r);
 /* No lookups object may be alive. Takes NULL. */
 void dns_close(struct dns *dns);
 
+/* Do the resolver's thread and libunbound's own answer until the deadline (monotonic)? Asks nobody else. */
+bool dns_alive(struct dns *dns, uint64_t deadline);
+
 struct dns_statistics {
 	uint64_t questions, hits, coalesced, misses, temporary, evicted;
 	size_t entries, bytes, pending;

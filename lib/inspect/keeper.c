@@ -225,6 +225,7 @@ void keeper_get_status(struct keeper *keeper, struct keeper_status *status_r)
 	}
 	pthread_mutex_unlock(&keeper->lock);
 	now.requests += status_r->pool.requests;
+	now.answered += status_r->pool.answered;
 	now.crashed += status_r->pool.crashed;
 	now.timed_out += status_r->pool.timed_out;
 	now.nonsense += status_r->pool.nonsense;

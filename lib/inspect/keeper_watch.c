@@ -90,6 +90,7 @@ static void retire(struct keeper *keeper, struct generation *old)
 	}
 	pool_get_status(old->pool, &status);
 	keeper->status.pool.requests += status.requests;
+	keeper->status.pool.answered += status.answered;
 	keeper->status.pool.crashed += status.crashed;
 	keeper->status.pool.timed_out += status.timed_out;
 	keeper->status.pool.nonsense += status.nonsense;

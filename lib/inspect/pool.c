@@ -233,6 +233,7 @@ static void pool_count(struct pool *pool, enum pool_result result)
 {
 	pthread_mutex_lock(&pool->lock);
 	pool->status.requests++;
+	pool->status.answered += result == POOL_OK;
 	pool->status.crashed += result == POOL_CRASHED;
 	pool->status.timed_out += result == POOL_TIMEOUT;
 	pool->status.nonsense += result == POOL_NONSENSE;

@@ -47,7 +47,7 @@ enum pool_result pool_inspect(struct pool *pool, const struct inspect_request *r
 
 struct pool_status {
 	unsigned workers, busy;
-	uint64_t requests, crashed, timed_out, nonsense, restarts; /* since start; restarts: of the nursery */
+	uint64_t requests, answered, crashed, timed_out, nonsense, restarts; /* since start; restarts: of the nursery */
 	struct inspect_database database;
 	pid_t nursery;     /* -1: it is not there */
 	char sandbox[128]; /* what holds: "seccomp landlock netns userns rlimits" */

@@ -42,7 +42,7 @@ static const struct option_row globals_options[] = {
 	ROW(globals, socket, OPTION_STRING, "unix:/run/mailreeve/milter.sock", 1, 200,
         "where the MTA connects: unix:PATH, inet:PORT@ADDRESS or inet6:PORT@ADDRESS"),
 	ROW(globals, socket_mode, OPTION_MODE, "0660", 0, 0777, "file mode of a unix socket"),
-	ROW(globals, socket_group, OPTION_STRING, "", 0, 64, "group of a unix socket, say postfix; empty: the daemon's own"),
+	ROW(globals, socket_group, OPTION_STRING, "", 0, 64, "group of a unix socket, say postfix; empty: the folder's where that has the setgid bit, else the daemon's own"),
 	ROW(globals, user, OPTION_STRING, "mailreeve", 1, 64, "user to run as when started as root"),
 	ROW(globals, group, OPTION_STRING, "", 0, 64, "group to run as when started as root; empty: the user's own"),
 	ROW(globals, pid_file, OPTION_STRING, "", 0, 4000, "file for the process id; empty: none"),
