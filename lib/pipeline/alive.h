@@ -7,11 +7,13 @@
 
 struct alive {
 	struct engine *engine;
-	uint64_t worked, worked_at; /* what the content workers had done, and when (monotonic) that was last more than before */
+	uint64_t worked;    /* what the content workers had done */
+	uint64_t worked_at; /* when that was last more than before, monotonic; 0: not asked yet */
 };
 
 /* Asks the resolver, the store's threads and a content worker, one after the other, each for patience nanoseconds at most.
- * Workers that are all busy are given content.deadline besides. NULL: all do. Else the name of the first that does not, a static text. *alive is zero but for engine at the first call. */
+ * Workers that are all busy are given content.deadline besides. NULL: all do. Else the name of the first that does not, a
+ * static text. *alive is zero but for engine at the first call. */
 const char *alive_check(struct alive *alive, uint64_t patience);
 
 #endif
