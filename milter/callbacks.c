@@ -503,6 +503,7 @@ bool callbacks_open(struct listener *listener, char **error_r)
 
 static void *run_library(void *unused)
 {
+	pthread_setname_np(pthread_self(), "milter");
 	smfi_main();
 	pthread_mutex_lock(&server.lock);
 	server.gave_up = true;

@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "milter/notify.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -119,12 +120,16 @@ static bool spawn(int ready_end, pid_t *pid_r)
 	while (environ[count] != NULL) {
 		count++;
 	}
-	char **environment = calloc(count + 2, sizeof *environment);
+	const char *const *legacy = notify_legacy();
+	char **environment = calloc(count + 4, sizeof *environment);
 	if (environment == NULL) {
 		abort();
 	}
 	memcpy(environment, environ, count * sizeof *environment);
-	environment[count] = things;
+	environment[count++] = things;
+	for (; *legacy != NULL; legacy++) {
+		environment[count++] = (char *)(uintptr_t)*legacy;
+	}
 	int error = good ? posix_spawn(pid_r, program, &actions, NULL, arguments, environment) : errno;
 	posix_spawn_file_actions_destroy(&actions);
 	for (int i = 0; i <= HANDOVER_COUNT; i++) {
@@ -193,6 +198,7 @@ static char *run(void)
 		return text("the new process has not become ready, its log says why; the old one goes on");
 	}
 	log_info("handover: process %ld has taken our place", (long)pid);
+	notify_hand_over(pid);
 	let_go();
 	kill(getpid(), SIGTERM);
 	return NULL;

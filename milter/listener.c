@@ -23,7 +23,7 @@ struct listener {
 	char *private; /* unix: the name libmilter knows */
 	mode_t mode;
 	uid_t user;
-	gid_t group;
+	gid_t group; /* of the socket; (gid_t)-1: it has the right one from its folder */
 	struct sockaddr_storage addresses[3]; /* by the private name, by the public one, and where nobody else comes */
 	socklen_t address_size[3];
 	int inherited; /* -1: none, or it has its place */
@@ -186,6 +186,20 @@ static bool inet_prepare(struct listener *listener, const char *spec, char **err
 	return listener->inherited < 0 || inet_elsewhere(listener, error_r);
 }
 
+/* A folder with the setgid bit says whose group its files are. */
+static bool folder_has_group(const char *path)
+{
+	struct stat status;
+	char *folder = strdup(path);
+	char *slash = folder == NULL ? NULL : strrchr(folder, '/');
+	if (slash != NULL) {
+		slash[slash == folder] = '\0';
+	}
+	bool has = slash != NULL && stat(folder, &status) == 0 && (status.st_mode & S_ISGID) != 0;
+	free(folder);
+	return has;
+}
+
 static bool find_group(const struct listener_settings *settings, gid_t *group_r, char **error_r)
 {
 	const char *name = settings->group;
@@ -220,6 +234,9 @@ struct listener *listener_create(const struct listener_settings *settings, uid_t
 	}
 	if (strncmp(spec, "unix:", 5) == 0 || strncmp(spec, "local:", 6) == 0) {
 		good = unix_prepare(listener, strchr(spec, ':') + 1, error_r);
+		if (good && settings->group[0] == '\0' && folder_has_group(listener->public)) {
+			listener->group = (gid_t)-1;
+		}
 	} else if (strncmp(spec, "inet:", 5) == 0 || strncmp(spec, "inet6:", 6) == 0) {
 		good = inet_prepare(listener, spec, error_r);
 	} else {
@@ -369,7 +386,10 @@ bool listener_publish(struct listener *listener, char **error_r)
 		listener->inode = status.st_ino;
 		atomic_store(&listener->reached_by, 1);
 	} else {
-		*error_r = text("%s %s: %s", listener->option, listener->public, strerror(errno));
+		*error_r = text("%s %s: %s%s", listener->option, listener->public, strerror(errno),
+		                errno == EINVAL ? ": in a user namespace (PrivateUsers=) there are no other groups: leave "
+		                                  "socket_group empty, and give the socket's folder the group and mode 2750"
+		                                : "");
 	}
 	return good;
 }
@@ -404,15 +424,33 @@ const char *listener_problem(const struct listener *listener)
 	                                      : "nobody can connect";
 }
 
-void listener_wake(const struct listener *listener)
+/* Of a socket whose backlog is full: EAGAIN. Of one of another host, which we are not: in progress. */
+static int reach(const struct listener *listener, int flags, int *error_r)
 {
 	int by = atomic_load(&listener->reached_by);
 	const struct sockaddr_storage *address = &listener->addresses[by];
-	int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+	*error_r = fd >= 0 && connect(fd, (const struct sockaddr *)address, listener->address_size[by]) == 0 ? 0 : errno;
+	return fd;
+}
+
+void listener_wake(const struct listener *listener)
+{
+	int error;
+	int fd = reach(listener, SOCK_NONBLOCK, &error);
+	/* In progress, or the backlog is full: then a connection is waiting already, which wakes as well. */
 	if (fd >= 0) {
-		if (connect(fd, (const struct sockaddr *)address, listener->address_size[by]) != 0) {
-			/* In progress, or the backlog is full: then a connection is waiting already, which wakes as well. */
-		}
 		close(fd);
 	}
+}
+
+int listener_connect(const struct listener *listener)
+{
+	int error;
+	int fd = reach(listener, SOCK_NONBLOCK, &error);
+	if (fd >= 0 && error != 0 && error != EINPROGRESS) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
 }

@@ -20,7 +20,8 @@ struct listener_settings {
 
 /* Checks the specification "unix:PATH", "inet:PORT@ADDRESS", "inet6:PORT@ADDRESS". For a unix socket: a missing folder
  * below /run is made (0750, the user's), a stale socket is put aside; one that a process answers on, or a file that is
- * no socket, is an error. NULL with *error_r (free()). */
+ * no socket, is an error. Without a group the socket has our group, or that of its folder where this has the setgid bit.
+ * NULL with *error_r (free()). */
 struct listener *listener_create(const struct listener_settings *settings, uid_t user, gid_t group, char **error_r);
 /* Removes our names, the public one if it is still ours. Threads may go on calling listener_wake(). */
 void listener_remove(struct listener *listener);
@@ -53,5 +54,7 @@ const char *listener_problem(const struct listener *listener);
 
 /* Connects to ourselves and hangs up, without waiting: wakes libmilter's pool of threads, which loses wake-ups. */
 void listener_wake(const struct listener *listener);
+/* The same to stay: a socket that does not block, -1: nobody accepts. */
+int listener_connect(const struct listener *listener);
 
 #endif

@@ -11,9 +11,11 @@
 #include "milter/daemonize.h"
 #include "milter/exporter.h"
 #include "milter/handover.h"
+#include "milter/notify.h"
 #include "milter/privileges.h"
 #include "milter/reload.h"
 #include "milter/signals.h"
+#include "milter/watchdog.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -196,8 +198,8 @@ static bool start_ends(struct ends *ends, struct engine *engine, char **error_r)
 	    (ends->exporter != NULL && !exporter_start(ends->exporter, engine, error_r))) {
 		return false;
 	}
-	if (!signals_start(engine, ends->control, ends->exporter)) {
-		*error_r = strdup("no thread for signals");
+	if (!signals_start(engine, ends->control, ends->exporter) || !watchdog_start(engine, ends->listener)) {
+		*error_r = strdup("no thread for signals or the watchdog");
 		return false;
 	}
 	return true;
@@ -271,6 +273,7 @@ static int serve(struct config *config, const struct main_options *options, int 
 		exporter_claim(ends.exporter);
 		claim_pid();
 	}
+	notify_ready("Serving");
 	bool good = callbacks_run(engine);
 	close_ends(&ends);
 	engine_log_counters(engine);
@@ -304,6 +307,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	umask(027);
+	notify_open();
 	signals_block();
 	int report = options.foreground || handover_is_heir() ? -1 : daemonize_start();
 	open_log(config, options.foreground);

@@ -4,6 +4,7 @@
 #include "lib/pipeline/logging.h"
 #include "lib/pipeline/stages.h"
 #include "lib/policy/config_files.h"
+#include "milter/notify.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -49,7 +50,9 @@ static char *read_and_publish(void)
 char *reload(void)
 {
 	pthread_mutex_lock(&one_at_a_time);
+	notify_reloading();
 	char *error = read_and_publish();
+	notify_ready(error == NULL ? "Serving" : "Serving; the new configuration has an error, the old one stays");
 	pthread_mutex_unlock(&one_at_a_time);
 	if (error != NULL) {
 		engine_reload_refused(engine);

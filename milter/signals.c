@@ -5,6 +5,7 @@
 #include "lib/pipeline/stages.h"
 #include "lib/policy/globals.h"
 #include "milter/callbacks.h"
+#include "milter/notify.h"
 #include "milter/reload.h"
 
 #include <errno.h>
@@ -71,6 +72,7 @@ static void *wait_for_signals(void *unused)
 		} else if (number > 0) {
 			pthread_t thread;
 			stopping = true;
+			notify_stopping();
 			log_info("stopping: running transactions are finished first");
 			if (pthread_create(&thread, NULL, drain, NULL) == 0) {
 				pthread_detach(thread);

@@ -63,6 +63,11 @@ void dns_close(struct dns *dns)
 	free(dns);
 }
 
+bool dns_alive(struct dns *dns, uint64_t deadline)
+{
+	return dns->resolver == NULL || dns_resolver_alive(dns->resolver, deadline);
+}
+
 void dns_get_statistics(struct dns *dns, struct dns_statistics *statistics_r)
 {
 	*statistics_r = (struct dns_statistics){.questions = 0};

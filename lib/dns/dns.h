@@ -93,6 +93,9 @@ struct dns *dns_open_zone_text(struct slice text, char **error_r);
 /* No lookups object may be alive. Takes NULL. */
 void dns_close(struct dns *dns);
 
+/* Do the resolver's thread and libunbound's own answer until the deadline (monotonic)? Asks nobody else. */
+bool dns_alive(struct dns *dns, uint64_t deadline);
+
 struct dns_statistics {
 	uint64_t questions, hits, coalesced, misses, temporary, evicted;
 	uint64_t answered;           /* questions to the resolver that it has answered, whatever it said but DNS_TEMPORARY */

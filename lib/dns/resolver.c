@@ -2,6 +2,7 @@
  * the cache. ub_resolve() is never called: it costs a millisecond of CPU even from libunbound's cache. */
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/pulse.h"
 #include "lib/dns/source.h"
 
 #include <errno.h>
@@ -24,6 +25,7 @@ struct dns_resolver {
 	atomic_size_t pending;
 	pthread_t thread;
 	int wake; /* eventfd */
+	struct pulse pulse;
 
 	pthread_mutex_t lock; /* guards the two below */
 	struct dns_entry *queue;
@@ -31,6 +33,7 @@ struct dns_resolver {
 
 	/* The thread's: questions under way, oldest first, so in the order of their deadlines. */
 	struct dns_entry *oldest, *newest;
+	bool probing; /* a question for the pulse is under way */
 };
 
 static void resolver_wake(struct dns_resolver *resolver)
@@ -183,11 +186,38 @@ static void resolver_expire(struct dns_resolver *resolver, uint64_t now, const c
 	}
 }
 
+/* An error too is a word from libunbound. */
+static void resolver_probed(void *data, int error, struct ub_result *result)
+{
+	struct dns_resolver *resolver = data;
+	(void)error;
+	ub_resolve_free(result);
+	resolver->probing = false;
+	pulse_beat(&resolver->pulse);
+}
+
+/* libunbound knows "localhost" by itself (RFC 6761): the question goes to its own thread and back, and no further. */
+static void resolver_probe(struct dns_resolver *resolver)
+{
+	if (!resolver->probing && pulse_asked(&resolver->pulse)) {
+		resolver->probing =
+		    ub_resolve_async(resolver->ctx, "localhost", DNS_TYPE_A, CLASS_IN, resolver, resolver_probed, NULL) == 0;
+	}
+}
+
+bool dns_resolver_alive(struct dns_resolver *resolver, uint64_t deadline)
+{
+	uint64_t ticket = pulse_ask(&resolver->pulse);
+	resolver_wake(resolver);
+	return pulse_wait(&resolver->pulse, ticket, deadline);
+}
+
 static void *resolver_run(void *data)
 {
 	struct dns_resolver *resolver = data;
 	struct pollfd fds[2] = {{.fd = ub_fd(resolver->ctx), .events = POLLIN}, {.fd = resolver->wake, .events = POLLIN}};
 	bool stop = false;
+	pthread_setname_np(pthread_self(), "resolver");
 	while (!stop) {
 		int timeout = resolver->oldest == NULL ? -1 : clock_poll_timeout(resolver->oldest->deadline);
 		if (poll(fds, 2, timeout) < 0 && errno != EINTR) {
@@ -199,6 +229,7 @@ static void *resolver_run(void *data)
 			}
 		}
 		resolver_start_questions(resolver, queue_take(resolver, &stop));
+		resolver_probe(resolver);
 		if ((fds[0].revents & POLLIN) != 0) {
 			ub_process(resolver->ctx);
 		}
@@ -353,6 +384,7 @@ struct dns_resolver *dns_resolver_start(const struct dns_settings *settings, str
 	resolver->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	resolver->ctx = ub_ctx_create();
 	pthread_mutex_init(&resolver->lock, NULL);
+	pulse_init(&resolver->pulse);
 	struct setup setup = {.ctx = resolver->ctx};
 	if (resolver->wake >= 0 && resolver->ctx != NULL) {
 		setup_context(&setup, settings);
@@ -371,6 +403,7 @@ struct dns_resolver *dns_resolver_start(const struct dns_settings *settings, str
 		close(resolver->wake);
 	}
 	pthread_mutex_destroy(&resolver->lock);
+	pulse_destroy(&resolver->pulse);
 	free(resolver);
 	return NULL;
 }
@@ -388,5 +421,6 @@ void dns_resolver_stop(struct dns_resolver *resolver)
 	ub_ctx_delete(resolver->ctx);
 	close(resolver->wake);
 	pthread_mutex_destroy(&resolver->lock);
+	pulse_destroy(&resolver->pulse);
 	free(resolver);
 }

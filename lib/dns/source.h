@@ -18,6 +18,7 @@ struct dns_resolver *dns_resolver_start(const struct dns_settings *settings, str
 void dns_resolver_stop(struct dns_resolver *resolver); /* takes NULL */
 /* Hands over an entry that is new in the cache; takes a reference of its own. */
 void dns_resolver_ask(struct dns_resolver *resolver, struct dns_entry *entry);
+bool dns_resolver_alive(struct dns_resolver *resolver, uint64_t deadline);
 size_t dns_resolver_pending(struct dns_resolver *resolver);
 
 struct dns_zone *dns_zone_load(const char *path, char **error_r);

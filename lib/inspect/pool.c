@@ -243,6 +243,7 @@ static void pool_count(struct pool *pool, enum pool_result result)
 {
 	pthread_mutex_lock(&pool->lock);
 	pool->status.requests++;
+	pool->status.answered += result == POOL_OK;
 	pool->status.crashed += result == POOL_CRASHED;
 	pool->status.timed_out += result == POOL_TIMEOUT;
 	pool->status.nonsense += result == POOL_NONSENSE;
@@ -436,6 +437,7 @@ void pool_get_status(struct pool *pool, struct pool_status *status_r)
 void pool_status_add(struct pool_status *sum, const struct pool_status *more)
 {
 	sum->requests += more->requests;
+	sum->answered += more->answered;
 	sum->crashed += more->crashed;
 	sum->timed_out += more->timed_out;
 	sum->nonsense += more->nonsense;

@@ -49,7 +49,7 @@ enum pool_result pool_inspect(struct pool *pool, const struct inspect_request *r
 struct pool_status {
 	unsigned workers, busy;
 	unsigned waiting; /* requests without a worker */
-	uint64_t requests, crashed, timed_out, nonsense, restarts; /* since start; restarts: of the nursery */
+	uint64_t requests, answered, crashed, timed_out, nonsense, restarts; /* since start; restarts: of the nursery */
 	uint64_t wait[HISTOGRAM_CELLS]; /* how long requests waited for a worker, those too that got none */
 	struct inspect_database database;
 	pid_t nursery;     /* -1: it is not there */

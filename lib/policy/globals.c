@@ -43,7 +43,7 @@ static const struct option_row globals_options[] = {
 	ROW(globals, socket, OPTION_STRING, "unix:/run/mailreeve/milter.sock", 1, 200,
         "where the MTA connects: unix:PATH, inet:PORT@ADDRESS or inet6:PORT@ADDRESS"),
 	ROW(globals, socket_mode, OPTION_MODE, "0660", 0, 0777, "file mode of a unix socket"),
-	ROW(globals, socket_group, OPTION_STRING, "", 0, 64, "group of a unix socket, say postfix; empty: the daemon's own"),
+	ROW(globals, socket_group, OPTION_STRING, "", 0, 64, "group of a unix socket, say postfix; empty: the folder's where that has the setgid bit, else the daemon's own"),
 	ROW(globals, control_socket, OPTION_STRING, "auto", 0, 90,
         "path of the unix socket by which mailreeve speaks with the daemon; auto: that of the MTA with .control behind; empty: none"),
 	ROW(globals, control_group, OPTION_STRING, "", 0, 64,

@@ -13,7 +13,7 @@ enum globals_log { GLOBALS_LOG_AUTO, GLOBALS_LOG_STDERR, GLOBALS_LOG_SYSLOG, GLO
 struct globals {
 	const char *socket;       /* "unix:/run/mailreeve/milter.sock", "inet:8891@127.0.0.1", "inet6:8891@[::1]" */
 	uint64_t socket_mode;     /* of a unix socket: 0660 */
-	const char *socket_group; /* of a unix socket; "": the daemon's own group */
+	const char *socket_group; /* of a unix socket; "": the folder's (setgid), else the daemon's own group */
 	const char *control_socket; /* "auto", "": none; see globals_control_socket() */
 	const char *control_group;  /* "": none */
 	const char *user;         /* to run as when started as root: "mailreeve" */

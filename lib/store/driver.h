@@ -55,6 +55,9 @@ struct driver_ops {
 	 * the table's name in place of each "%". NULL: they do. */
 	const char *restart_ids;
 
+	/* Does the driver's thread come by until the deadline, whatever it finds the database to be? */
+	bool (*alive)(struct driver *driver, uint64_t deadline);
+
 	/* What is damaged, one line each, to row; false with *error_r when it could not be found out. */
 	bool (*check)(struct driver *driver, store_row *row, void *context, char **error_r);
 	/* A copy of the database to fd; NULL: it has means of its own. */

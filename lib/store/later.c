@@ -11,6 +11,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/pulse.h"
 #include "lib/store/batch_code.h"
 #include "lib/store/spill.h"
 
@@ -51,6 +52,7 @@ struct later {
 	size_t bytes, count; /* in the queue and in the group */
 	uint64_t sequence;   /* the last one given */
 	bool stopping;
+	struct pulse pulse; /* its lock is taken within `lock` */
 	uint64_t spilled, replayed, lost;
 	uint64_t lost_logged; /* monotonic: when it was last said */
 };
@@ -357,7 +359,7 @@ static void take_group(struct later *later)
 /* Until there is something to do; the lock is held. */
 static void later_wait(struct later *later)
 {
-	while (later->first == NULL && later->group == NULL && !later->stopping) {
+	while (later->first == NULL && later->group == NULL && !later->stopping && !pulse_asked(&later->pulse)) {
 		uint64_t wake = anything_spilled(later) ? later->retry_at : later->adopt_at;
 		struct timespec limit = clock_timespec(wake);
 		if (pthread_cond_clockwait(&later->work, &later->lock, CLOCK_MONOTONIC, &limit) == ETIMEDOUT) {
@@ -398,10 +400,12 @@ static void *later_main(void *context)
 {
 	struct later *later = context;
 	bool working = true;
+	pthread_setname_np(pthread_self(), "store-queue");
 	forget_old(later);
 	while (working) {
 		pthread_mutex_lock(&later->lock);
 		later_wait(later);
+		pulse_beat(&later->pulse);
 		if (later->group == NULL) {
 			take_group(later);
 		}
@@ -464,6 +468,16 @@ bool later_flush(struct later *later, uint64_t timeout_ns)
 	return good;
 }
 
+bool later_alive(struct later *later, uint64_t deadline)
+{
+	uint64_t ticket = pulse_ask(&later->pulse);
+	pthread_mutex_lock(&later->lock);
+	bool stopping = later->stopping;
+	pthread_cond_signal(&later->work);
+	pthread_mutex_unlock(&later->lock);
+	return stopping || pulse_wait(&later->pulse, ticket, deadline);
+}
+
 void later_get_status(struct later *later, struct store_status *status_r)
 {
 	pthread_mutex_lock(&later->lock);
@@ -505,6 +519,7 @@ struct later *later_open(struct store *store, const struct store_options *option
 	pthread_mutex_init(&later->lock, NULL);
 	pthread_cond_init(&later->work, NULL);
 	pthread_cond_init(&later->idle, NULL);
+	pulse_init(&later->pulse);
 	later->running = pthread_create(&later->thread, NULL, later_main, later) == 0;
 	if (!later->running) {
 		later_close(later);
@@ -550,6 +565,7 @@ void later_close(struct later *later)
 	pthread_mutex_destroy(&later->lock);
 	pthread_cond_destroy(&later->work);
 	pthread_cond_destroy(&later->idle);
+	pulse_destroy(&later->pulse);
 	free(later->dir);
 	free(later);
 }

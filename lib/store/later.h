@@ -11,6 +11,8 @@ void later_stop(struct later *later);
 void later_close(struct later *later); /* takes NULL */
 bool later_add(struct later *later, const struct store_statement *statements, size_t count);
 bool later_flush(struct later *later, uint64_t timeout_ns);
+/* Does the thread come by until the deadline? */
+bool later_alive(struct later *later, uint64_t deadline);
 void later_get_status(struct later *later, struct store_status *status_r);
 
 #endif

@@ -8,6 +8,7 @@
  * Lock: `lock` guards the pool; it is not held while PostgreSQL is asked. */
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/pulse.h"
 #include "lib/store/driver.h"
 #include "lib/store/postgres_connection.h"
 
@@ -33,6 +34,7 @@ struct driver {
 	size_t idle_count, open_count, max, waiting;
 	bool down, stopping;
 	uint64_t retry_at, retry_ns; /* while down */
+	struct pulse pulse;          /* of the connector; its lock is taken within `lock` */
 };
 
 /* ---- the connector ---- */
@@ -58,9 +60,11 @@ static void connector_failed(struct driver *driver)
 static void *connector_main(void *context)
 {
 	struct driver *driver = context;
+	pthread_setname_np(pthread_self(), "store-connector");
 	pthread_mutex_lock(&driver->lock);
 	while (!driver->stopping) {
 		uint64_t wake;
+		pulse_beat(&driver->pulse);
 		if (!connector_may(driver, &wake)) {
 			struct timespec limit = clock_timespec(wake);
 			if (wake != 0) {
@@ -92,6 +96,15 @@ static void *connector_main(void *context)
 	}
 	pthread_mutex_unlock(&driver->lock);
 	return NULL;
+}
+
+static bool postgres_comes_by(struct driver *driver, uint64_t deadline)
+{
+	uint64_t ticket = pulse_ask(&driver->pulse);
+	pthread_mutex_lock(&driver->lock);
+	pthread_cond_signal(&driver->wanted);
+	pthread_mutex_unlock(&driver->lock);
+	return pulse_wait(&driver->pulse, ticket, deadline);
 }
 
 /* ---- the pool ---- */
@@ -356,6 +369,7 @@ static void postgres_close(struct driver *driver)
 	pthread_mutex_destroy(&driver->lock);
 	pthread_cond_destroy(&driver->wanted);
 	pthread_cond_destroy(&driver->changed);
+	pulse_destroy(&driver->pulse);
 	free(driver->location);
 	free(driver);
 }
@@ -388,6 +402,7 @@ static struct driver *postgres_open(const struct store_options *options, unsigne
 	pthread_mutex_init(&driver->lock, NULL);
 	pthread_cond_init(&driver->wanted, NULL);
 	pthread_cond_init(&driver->changed, NULL);
+	pulse_init(&driver->pulse);
 	driver->connector_running = pthread_create(&driver->connector, NULL, connector_main, driver) == 0;
 	if (!driver->connector_running) {
 		driver_fail(error_r, "no thread for the store");
@@ -418,6 +433,7 @@ const struct driver_ops postgres_driver = {
     .list_tables =
         "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename",
     .restart_ids = "SELECT setval(pg_get_serial_sequence('%', 'id'), COALESCE(MAX(id), 1), MAX(id) IS NOT NULL) FROM %",
+    .alive = postgres_comes_by,
     .check = postgres_check,
     .backup = NULL, /* pg_dump, pg_basebackup */
 };

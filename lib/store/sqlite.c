@@ -4,6 +4,7 @@
  * Locks: `lock` guards the queue, `readers_lock` the pool of readers; neither is held while SQLite works, nor both. */
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/pulse.h"
 #include "lib/store/driver.h"
 #include "lib/store/sqlite_connection.h"
 #include "lib/store/sqlite_file.h"
@@ -35,6 +36,7 @@ struct driver {
 	pthread_cond_t work, finished;
 	struct job *first, **end;
 	bool stopping;
+	struct pulse pulse; /* of the writer; its lock is taken within `lock` */
 
 	pthread_mutex_t readers_lock;
 	pthread_cond_t reader_free;
@@ -145,14 +147,16 @@ static struct job *take_jobs(struct driver *driver)
 static void *writer_main(void *context)
 {
 	struct driver *driver = context;
+	pthread_setname_np(pthread_self(), "store-writer");
 	pthread_mutex_lock(&driver->lock);
-	for (;;) {
-		while (driver->first == NULL && !driver->stopping) {
+	while (driver->first != NULL || !driver->stopping) {
+		while (driver->first == NULL && !driver->stopping && !pulse_asked(&driver->pulse)) {
 			pthread_cond_wait(&driver->work, &driver->lock);
 		}
+		pulse_beat(&driver->pulse);
 		struct job *jobs = take_jobs(driver);
 		if (jobs == NULL) {
-			break;
+			continue;
 		}
 		pthread_mutex_unlock(&driver->lock);
 		write_group(driver, jobs);
@@ -208,6 +212,18 @@ static void sqlite_write(struct driver *driver, struct store_batch *batches, siz
 		}
 	}
 	pthread_mutex_unlock(&driver->lock);
+}
+
+static bool sqlite_comes_by(struct driver *driver, uint64_t deadline)
+{
+	uint64_t ticket = pulse_ask(&driver->pulse);
+	if (!driver->writer_running) {
+		return true;
+	}
+	pthread_mutex_lock(&driver->lock);
+	pthread_cond_signal(&driver->work);
+	pthread_mutex_unlock(&driver->lock);
+	return pulse_wait(&driver->pulse, ticket, deadline);
 }
 
 /* ---- readers ---- */
@@ -375,6 +391,7 @@ static void sqlite_close(struct driver *driver)
 	pthread_mutex_destroy(&driver->lock);
 	pthread_cond_destroy(&driver->work);
 	pthread_cond_destroy(&driver->finished);
+	pulse_destroy(&driver->pulse);
 	pthread_mutex_destroy(&driver->readers_lock);
 	pthread_cond_destroy(&driver->reader_free);
 	free(driver->path);
@@ -410,6 +427,7 @@ static struct driver *sqlite_open(const struct store_options *options, unsigned 
 	pthread_mutex_init(&driver->lock, NULL);
 	pthread_cond_init(&driver->work, NULL);
 	pthread_cond_init(&driver->finished, NULL);
+	pulse_init(&driver->pulse);
 	pthread_mutex_init(&driver->readers_lock, NULL);
 	pthread_cond_init(&driver->reader_free, NULL);
 	if (!driver->read_only && !sqlite_start(driver, error_r)) {
@@ -436,6 +454,7 @@ const struct driver_ops sqlite_driver = {
     .list_columns = "SELECT name FROM pragma_table_info($1) ORDER BY cid",
     .list_tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name",
     .restart_ids = NULL, /* AUTOINCREMENT looks at the rows itself */
+    .alive = sqlite_comes_by,
     .check = sqlite_check,
     .backup = sqlite_backup,
 };

@@ -189,6 +189,11 @@ struct store_statement store_bump(const struct store_value *subject)
 	                                subject, 1};
 }
 
+bool store_alive(struct store *store, uint64_t deadline)
+{
+	return store->ops->alive(store->driver, deadline) && (store->later == NULL || later_alive(store->later, deadline));
+}
+
 void store_get_status(struct store *store, struct store_status *status_r)
 {
 	*status_r = (struct store_status){

@@ -141,6 +141,9 @@ enum store_open_flags {
 struct store *store_open(const struct store_options *options, unsigned flags, char **error_r);
 /* store_write_later() takes no more; what it took is written, or spilled after some seconds. Other calls go on. */
 void store_stop(struct store *store);
+/* Do the store's threads come by until the deadline (monotonic)? A database that is down or slow is no reason to say no: the
+ * threads wait for it a bounded time. False: one of them hangs. */
+bool store_alive(struct store *store, uint64_t deadline);
 /* store_stop(), and all of it goes. No call may be under way. Takes NULL. */
 void store_close(struct store *store);
 

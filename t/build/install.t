@@ -21,6 +21,9 @@ my %expected = (
     'usr/local/share/doc/mailreeve/dovecot/report-spam.sieve' => 0644,
     'usr/local/share/doc/mailreeve/dovecot/90-mailreeve.conf' => 0644,
     'usr/local/share/doc/mailreeve/LICENSE' => 0644,
+    'usr/local/lib/systemd/system/mailreeve.service' => 0644,
+    'usr/local/lib/sysusers.d/mailreeve.conf' => 0644,
+    'usr/local/lib/tmpfiles.d/mailreeve.conf' => 0644,
 );
 for my $path (sort keys %expected) {
     my $mode = (stat "$root/$path")[2];

@@ -1,11 +1,14 @@
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
 #include "lib/base/ip.h"
+#include "lib/base/pulse.h"
 #include "lib/base/slice.h"
 #include "t/tap.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 
 static void test_arena(void)
@@ -40,6 +43,33 @@ static void test_arena(void)
 	ok(*(char *)arena_alloc(arena, 64) == 0, "memory is zeroed again after a reset");
 	arena_destroy(arena);
 	arena_destroy(NULL);
+}
+
+static void *beat_once(void *pulse)
+{
+	while (!pulse_asked(pulse)) {
+		sched_yield();
+	}
+	pulse_beat(pulse);
+	return NULL;
+}
+
+static void test_pulse(void)
+{
+	struct pulse pulse;
+	pthread_t thread;
+	pulse_init(&pulse);
+	ok(!pulse_asked(&pulse), "nobody asks yet");
+	pulse_beat(&pulse);
+	uint64_t ticket = pulse_ask(&pulse);
+	ok(pulse_asked(&pulse), "somebody asks");
+	ok(!pulse_wait(&pulse, ticket, clock_now() + 1000000), "a beat before the question is no answer to it");
+	pulse_beat(&pulse);
+	ok(pulse_wait(&pulse, ticket, 0) && !pulse_asked(&pulse), "one after it is, even past the deadline");
+	pthread_create(&thread, NULL, beat_once, &pulse);
+	ok(pulse_wait(&pulse, pulse_ask(&pulse), clock_now() + 60 * CLOCK_NS_PER_S), "a thread comes by");
+	pthread_join(thread, NULL);
+	pulse_destroy(&pulse);
 }
 
 static void test_slice(void)
@@ -161,6 +191,7 @@ static void test_clock(void)
 int main(void)
 {
 	test_arena();
+	test_pulse();
 	test_slice();
 	test_ip();
 	test_clock();
