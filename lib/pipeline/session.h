@@ -256,6 +256,7 @@ bool session_edit(struct session *session, const struct stage *stage, enum edit_
                   const char *value, size_t index);
 void session_edit_add(struct session *session, struct edit edit); /* for tagging.c and parting.c: no stage's */
 void session_judge(struct session *session); /* for parting.c, where a finding has come late: every recipient's verdict, and the strictest */
+struct policy_context session_policy(const struct session *session);
 const struct headers *session_headers(const struct session *session);
 const struct globals *session_globals(const struct session *session);
 
