@@ -93,6 +93,18 @@ sub works {
     return;
 }
 
+# The service's main process changes, and systemd neither stops the service nor starts it again.
+sub handed_over {
+    my $before = shown('MainPID');
+    runs('mailreeve restart', 'mailreeve', 'restart');
+    await('another process is the service\'s main one', sub { my $now = shown('MainPID'); $now > 0 && $now != $before });
+    await('the old one ends', sub { !-e "/proc/$before" });
+    is(shown('ActiveState') . ' ' . shown('NRestarts'), 'active 0', 'the service has been active all the time');
+    ok(may_connect('postfix'), 'Postfix reaches the socket as before');
+    runs('systemctl reload of the new process', 'systemctl', 'reload', 'mailreeve');
+    return;
+}
+
 sub credentials {
     runs('a key is made', 'mailreeve', 'key', 'new', 'example.com', '--selector', 's1');
     my ($key) = glob '/var/lib/mailreeve/keys/s1._domainkey.example.com.*.pem';
@@ -165,6 +177,7 @@ sub removed {
 $| = 1;
 installed();
 works();
+handed_over();
 credentials();
 watchdog();
 upgraded();
