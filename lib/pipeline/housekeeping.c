@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/pipeline/clock_guard.h"
 #include "lib/pipeline/rate_whose.h"
 #include "lib/pipeline/record.h"
 #include "lib/pipeline/stage_greylist.h"
@@ -21,7 +22,7 @@
 
 #define PAUSE (100 * CLOCK_NS_PER_MS) /* between two bounded steps: mail comes first */
 
-enum { TICK = 15 /* seconds: so often is looked whose turn it is */ };
+enum { TICK = 15 }; /* seconds; MAILREEVE_TICK is a shorter one, for tests */
 
 struct housekeeping {
 	struct engine *engine;
@@ -29,6 +30,8 @@ struct housekeeping {
 	pthread_mutex_t lock; /* guards stopping */
 	pthread_cond_t changed;
 	bool stopping;
+	int64_t tick; /* seconds: so often is looked whose turn it is */
+	struct clock_guard guard;
 };
 
 /* Rows older than history.keep, 0: all; and the ledger's. */
@@ -98,15 +101,15 @@ static enum store_result expire_rates(struct engine *engine, const struct config
 	return rates_expire(engine_store(engine), (uint64_t)now, settings->rows_max);
 }
 
-/* One bounded step, of one daemon of the fleet, every `interval` seconds. *more_r: another one is wanted soon. */
+/* One bounded step, of one daemon of the fleet, every `interval` seconds (0: at each tick). *more_r: another one is wanted soon. */
 static const struct {
 	const char *name;
 	int64_t interval;
 	enum store_result (*step)(struct engine *engine, const struct config *config, int64_t now, bool *more_r);
 } tasks[] = {
-	{"history", TICK, expire_history},
-	{"dmarc", TICK, send_dmarc_report},
-	{"dmarc failures", TICK, send_dmarc_failure},
+	{"history", 0, expire_history},
+	{"dmarc", 0, send_dmarc_report},
+	{"dmarc failures", 0, send_dmarc_failure},
 	{"quarantine", 600, expire_quarantine},
 	{"greylist", 60, expire_greylist},
 	{"rates", 60, expire_rates},
@@ -130,9 +133,10 @@ static bool housekeeping_run_task(struct housekeeping *housekeeping, size_t i)
 {
 	struct store *store = engine_store(housekeeping->engine);
 	struct config *config = engine_config(housekeeping->engine);
+	int64_t interval = tasks[i].interval != 0 ? tasks[i].interval : housekeeping->tick;
 	bool more = false;
 	bool go_on = true;
-	if (turn_take(store, tasks[i].name, (int64_t)time(NULL), tasks[i].interval, &more) != STORE_OK) {
+	if (turn_take(store, tasks[i].name, (int64_t)time(NULL), interval, &more) != STORE_OK) {
 		more = false;
 	}
 	while (more && go_on) {
@@ -146,16 +150,32 @@ static bool housekeeping_run_task(struct housekeeping *housekeeping, size_t i)
 	return go_on;
 }
 
+static bool clock_is_believed(struct housekeeping *housekeeping)
+{
+	struct timespec elapsed;
+	clock_gettime(CLOCK_BOOTTIME, &elapsed);
+	return clock_guard_believes(&housekeeping->guard, engine_store(housekeeping->engine), (int64_t)time(NULL),
+	                            (int64_t)elapsed.tv_sec);
+}
+
+static int64_t tick_seconds(void)
+{
+	const char *text = getenv("MAILREEVE_TICK");
+	int seconds = text == NULL ? TICK : atoi(text);
+	return seconds >= 1 && seconds < TICK ? seconds : TICK;
+}
+
 static void *housekeeping_run(void *context)
 {
 	struct housekeeping *housekeeping = context;
 	do {
-		for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+		bool believed = clock_is_believed(housekeeping);
+		for (size_t i = 0; believed && i < sizeof tasks / sizeof *tasks; i++) {
 			if (!housekeeping_run_task(housekeeping, i)) {
 				return NULL;
 			}
 		}
-	} while (housekeeping_wait(housekeeping, TICK * CLOCK_NS_PER_S));
+	} while (housekeeping_wait(housekeeping, (uint64_t)housekeeping->tick * CLOCK_NS_PER_S));
 	return NULL;
 }
 
@@ -166,6 +186,7 @@ struct housekeeping *housekeeping_start(struct engine *engine)
 		abort();
 	}
 	housekeeping->engine = engine;
+	housekeeping->tick = tick_seconds();
 	pthread_mutex_init(&housekeeping->lock, NULL);
 	pthread_cond_init(&housekeeping->changed, NULL);
 	if (pthread_create(&housekeeping->thread, NULL, housekeeping_run, housekeeping) != 0) {
