@@ -34,7 +34,7 @@ END
 
 my $sink = Mailreeve::Smtp->sink;
 my $port = free_port();
-my $daemon = Mailreeve::Daemon->start(forwarder => $dns->{forwarder}, dns => 'timeout = 2s deadline = 3s', down => 1, config => <<"END");
+my $daemon = Mailreeve::Daemon->start(tick => 1, forwarder => $dns->{forwarder}, dns => 'timeout = 2s deadline = 3s', down => 1, config => <<"END");
 own_networks = {"127.0.0.1"}
 authserv_id = "mx.test.example"
 sign { keys_dir = "@{[work_dir()]}/keys" }
