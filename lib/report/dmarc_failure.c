@@ -86,17 +86,16 @@ static void add_results(struct strbuf *out, const struct dmarc_failure_facts *fa
 	strbuf_add_text(out, "\r\n");
 }
 
-/* RFC 6591 4: SPF-DNS: txt : domain : "record", folded at the record's blanks. A word that fits into no line ends it.
- */
+/* RFC 6591 4: SPF-DNS: txt : domain : "record", folded at the record's blanks. It ends before a word that fits into no
+ * line. What may not stand in quotes as it is has no business in a record. */
 static void add_spf_record(struct strbuf *out, const struct dmarc_failure_facts *facts)
 {
-	struct slice rest = slice_from(field_quoted(out->arena, facts->spf_record, false));
+	struct slice rest = slice_from(facts->spf_record);
 	struct slice word;
 	size_t line = out->len;
-	strbuf_printf(out, "SPF-DNS: txt : %s : ", plain(out->arena, facts->spf_domain));
-	for (size_t taken = 0; slice_split(&rest, ' ', &word) && word.len <= LINE_HARD_MAX; taken += word.len + 1) {
-		if (taken + word.len > RECORD_MAX) {
-			strbuf_add_char(out, '"');
+	strbuf_printf(out, "SPF-DNS: txt : %s : \"", plain(out->arena, facts->spf_domain));
+	for (size_t taken = 0; rest.len > 0 && slice_split(&rest, ' ', &word); taken += word.len + 1) {
+		if (word.len > LINE_HARD_MAX || taken + word.len > RECORD_MAX) {
 			break;
 		}
 		if (taken > 0 && out->len - line + word.len > LINE_MAX_WANTED) {
@@ -104,9 +103,12 @@ static void add_spf_record(struct strbuf *out, const struct dmarc_failure_facts 
 			line = out->len;
 		}
 		strbuf_add_text(out, taken > 0 ? " " : "");
-		strbuf_add(out, word.data, word.len);
+		for (size_t i = 0; i < word.len; i++) {
+			char c = word.data[i];
+			strbuf_add_char(out, c < ' ' || c > '~' || c == '"' || c == '\\' ? '?' : c);
+		}
 	}
-	strbuf_add_text(out, "\r\n");
+	strbuf_add_text(out, "\"\r\n");
 }
 
 static void add_dkim(struct strbuf *out, const struct dmarc_failure_facts *facts)
