@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/pipeline/clock_guard.h"
 #include "lib/pipeline/rate_whose.h"
 #include "lib/pipeline/record.h"
 #include "lib/pipeline/stage_bayes.h"
@@ -23,7 +24,7 @@
 
 #define PAUSE (100 * CLOCK_NS_PER_MS) /* between two bounded steps: mail comes first */
 
-enum { TICK = 15 /* seconds: so often is looked whose turn it is */ };
+enum { TICK = 15 }; /* seconds; MAILREEVE_TICK is a shorter one, for tests */
 
 /* Rows older than history.keep, 0: all; and the ledger's. */
 static enum store_result expire_history(struct engine *engine, const struct config *config, int64_t now, bool *more_r)
@@ -142,22 +143,25 @@ static enum store_result carry_out_reply(struct engine *engine, const struct con
 	return result;
 }
 
+/* Intervals that are no time. */
+enum { EACH_TICK = 0, ANY_TIME = -1 /* whenever the thread comes by, or is woken; not of one daemon alone */ };
+
 /* One bounded step, of one daemon of the fleet, every `interval` seconds. *more_r: another one is wanted soon. */
 static const struct {
 	const char *name;
 	int64_t interval;
 	enum store_result (*step)(struct engine *engine, const struct config *config, int64_t now, bool *more_r);
 } tasks[] = {
-	{"history", TICK, expire_history},
-	{"dmarc", TICK, send_dmarc_report},
-	{"dmarc failures", TICK, send_dmarc_failure},
+	{"history", EACH_TICK, expire_history},
+	{"dmarc", EACH_TICK, send_dmarc_report},
+	{"dmarc failures", EACH_TICK, send_dmarc_failure},
 	{"quarantine", 600, expire_quarantine},
 	{"greylist", 60, expire_greylist},
 	{"rates", 60, expire_rates},
 	{"bayes", 600, forget_bayes},
 	{"bayes tokens", 86400, expire_bayes},
-	{"digest", TICK, send_digest},
-	{"digest replies", 0, carry_out_reply}, /* whose request it is the store knows, and a user waits */
+	{"digest", EACH_TICK, send_digest},
+	{"digest replies", ANY_TIME, carry_out_reply}, /* whose request it is the store knows, and a user waits */
 };
 
 enum { TASKS = sizeof tasks / sizeof *tasks };
@@ -177,7 +181,17 @@ struct housekeeping {
 	bool stopping;
 	bool woken; /* somebody has something to do for it */
 	struct turn_taken turns[TASKS];
+
+	/* the thread's own */
+	int64_t tick; /* seconds: so often is looked whose turn it is */
+	struct clock_guard guard;
 };
+
+static int64_t interval_of(const struct housekeeping *housekeeping, size_t i)
+{
+	int64_t interval = tasks[i].interval;
+	return interval == EACH_TICK ? housekeeping->tick : interval == ANY_TIME ? 0 : interval;
+}
 
 /* False: the thread is to stop. */
 static bool housekeeping_wait(struct housekeeping *housekeeping, uint64_t ns)
@@ -214,9 +228,9 @@ void housekeeping_each(struct housekeeping *housekeeping, housekeeping_visitor *
 		pthread_mutex_unlock(&housekeeping->lock);
 		uint64_t since = turn.at != 0 ? turn.at : housekeeping->started;
 		visit(context, &(struct housekeeping_status){.name = tasks[i].name,
-		                                             .interval = tasks[i].interval,
+		                                             .interval = interval_of(housekeeping, i),
 		                                             .last = turn.at,
-		                                             .next = since + (uint64_t)tasks[i].interval,
+		                                             .next = since + (uint64_t)interval_of(housekeeping, i),
 		                                             .took_ns = turn.took_ns,
 		                                             .turns = turn.turns,
 		                                             .failed = turn.failed,
@@ -228,11 +242,12 @@ static bool housekeeping_run_task(struct housekeeping *housekeeping, size_t i)
 {
 	struct store *store = engine_store(housekeeping->engine);
 	struct config *config = engine_config(housekeeping->engine);
+	int64_t interval = interval_of(housekeeping, i);
 	bool more = false;
 	bool go_on = true;
 	bool good = true;
 	uint64_t start = clock_now();
-	if (turn_take(store, tasks[i].name, (int64_t)time(NULL), tasks[i].interval, &more) != STORE_OK) {
+	if (turn_take(store, tasks[i].name, (int64_t)time(NULL), interval, &more) != STORE_OK) {
 		more = false;
 	}
 	bool ours = more;
@@ -251,16 +266,32 @@ static bool housekeeping_run_task(struct housekeeping *housekeeping, size_t i)
 	return go_on;
 }
 
+static bool clock_is_believed(struct housekeeping *housekeeping)
+{
+	struct timespec elapsed;
+	clock_gettime(CLOCK_BOOTTIME, &elapsed);
+	return clock_guard_believes(&housekeeping->guard, engine_store(housekeeping->engine), (int64_t)time(NULL),
+	                            (int64_t)elapsed.tv_sec);
+}
+
+static int64_t tick_seconds(void)
+{
+	const char *text = getenv("MAILREEVE_TICK");
+	int seconds = text == NULL ? TICK : atoi(text);
+	return seconds >= 1 && seconds < TICK ? seconds : TICK;
+}
+
 static void *housekeeping_run(void *context)
 {
 	struct housekeeping *housekeeping = context;
 	do {
-		for (size_t i = 0; i < TASKS; i++) {
+		bool believed = clock_is_believed(housekeeping);
+		for (size_t i = 0; believed && i < TASKS; i++) {
 			if (!housekeeping_run_task(housekeeping, i)) {
 				return NULL;
 			}
 		}
-	} while (housekeeping_wait(housekeeping, TICK * CLOCK_NS_PER_S));
+	} while (housekeeping_wait(housekeeping, (uint64_t)housekeeping->tick * CLOCK_NS_PER_S));
 	return NULL;
 }
 
@@ -272,6 +303,7 @@ struct housekeeping *housekeeping_start(struct engine *engine)
 	}
 	housekeeping->engine = engine;
 	housekeeping->started = (uint64_t)time(NULL);
+	housekeeping->tick = tick_seconds();
 	pthread_mutex_init(&housekeeping->lock, NULL);
 	pthread_cond_init(&housekeeping->changed, NULL);
 	if (pthread_create(&housekeeping->thread, NULL, housekeeping_run, housekeeping) != 0) {

@@ -17,6 +17,9 @@ enum {
 	RETRY_FIRST = 900, /* seconds; each later pause is twice as long */
 	LEASE = 1800,
 	SUBMIT_SECONDS = 60,
+	RECORD_MAX = 2000, /* bytes of an SPF record */
+	LINE_MAX_WANTED = 76,
+	LINE_HARD_MAX = 900, /* RFC 5322 2.1.1: 998 */
 	EXPIRE_ROWS = 1000,
 };
 
@@ -68,30 +71,79 @@ static void add_result(struct strbuf *out, const char *method, const char *resul
 	}
 }
 
+static void add_results(struct strbuf *out, const struct dmarc_failure_facts *facts, bool dmarc, bool spf, bool dkim)
+{
+	strbuf_printf(out, "Authentication-Results: %s", plain(out->arena, facts->reporter));
+	if (dmarc) {
+		add_result(out, "dmarc", facts->dmarc, "header.from", facts->domain);
+	}
+	if (spf) {
+		add_result(out, "spf", facts->spf, "smtp.mailfrom", facts->spf_domain);
+	}
+	if (dkim) {
+		add_result(out, "dkim", facts->dkim, "header.d", facts->dkim_domain);
+	}
+	strbuf_add_text(out, "\r\n");
+}
+
+/* RFC 6591 4: SPF-DNS: txt : domain : "record", folded at the record's blanks. It ends before a word that fits into no
+ * line. What may not stand in quotes as it is has no business in a record. */
+static void add_spf_record(struct strbuf *out, const struct dmarc_failure_facts *facts)
+{
+	struct slice rest = slice_from(facts->spf_record);
+	struct slice word;
+	size_t line = out->len;
+	strbuf_printf(out, "SPF-DNS: txt : %s : \"", plain(out->arena, facts->spf_domain));
+	for (size_t taken = 0; rest.len > 0 && slice_split(&rest, ' ', &word); taken += word.len + 1) {
+		if (word.len > LINE_HARD_MAX || taken + word.len > RECORD_MAX) {
+			break;
+		}
+		if (taken > 0 && out->len - line + word.len > LINE_MAX_WANTED) {
+			strbuf_add_text(out, "\r\n");
+			line = out->len;
+		}
+		strbuf_add_text(out, taken > 0 ? " " : "");
+		for (size_t i = 0; i < word.len; i++) {
+			char c = word.data[i];
+			strbuf_add_char(out, c < ' ' || c > '~' || c == '"' || c == '\\' ? '?' : c);
+		}
+	}
+	strbuf_add_text(out, "\"\r\n");
+}
+
+static void add_dkim(struct strbuf *out, const struct dmarc_failure_facts *facts)
+{
+	const char *identity = facts->dkim_identity == NULL ? "" : facts->dkim_identity;
+	if (identity[0] == '\0') {
+		identity = arena_printf(out->arena, "@%s", plain(out->arena, facts->dkim_domain));
+	}
+	add_known(out, "DKIM-Domain", facts->dkim_domain);
+	add_known(out, "DKIM-Identity",
+	          identity[0] == '@' ? identity : dmarc_failure_redact(out->arena, facts->key, identity));
+	add_known(out, "DKIM-Selector", facts->dkim_selector);
+}
+
 static void add_feedback(struct strbuf *out, const struct dmarc_failure_facts *facts)
 {
+	bool spf = strcmp(facts->auth_failure, "spf") == 0;
+	bool dkim = strcmp(facts->auth_failure, "signature") == 0;
+	const char *separator = facts->dkim_aligned || facts->spf_aligned ? "" : ", ";
 	strbuf_add_text(out, "Feedback-Type: auth-failure\r\nVersion: 1\r\nUser-Agent: Mailreeve/" MR_VERSION "\r\n");
 	add_known(out, "Auth-Failure", facts->auth_failure);
-	strbuf_printf(out, "Identity-Alignment: %s%s%s\r\n", facts->dkim_aligned ? "dkim" : "",
-	              facts->dkim_aligned && facts->spf_aligned ? ", " : "",
-	              facts->spf_aligned    ? "spf"
-	              : facts->dkim_aligned ? ""
-	                                    : "none");
-	strbuf_printf(out, "Authentication-Results: %s", plain(out->arena, facts->reporter));
-	add_result(out, "dmarc", facts->dmarc, "header.from", facts->domain);
-	add_result(out, "spf", facts->spf, "smtp.mailfrom", facts->spf_domain);
-	add_result(out, "dkim", facts->dkim, "header.d", facts->dkim_domain);
-	strbuf_add_text(out, "\r\n");
+	strbuf_printf(out, "Identity-Alignment: %s%s%s\r\n",
+	              !facts->dkim_aligned ? "dkim"
+	              : facts->spf_aligned ? "none"
+	                                   : "",
+	              separator, facts->spf_aligned ? "" : "spf");
+	add_results(out, facts, !spf && !dkim, spf, dkim);
 	add_known(out, "Reported-Domain", facts->domain);
 	add_known(out, "Delivery-Result", facts->delivery);
 	add_known(out, "Source-IP", facts->source);
-	add_known(out, "DKIM-Domain", facts->dkim_domain);
-	add_known(out, "DKIM-Selector", facts->dkim_selector);
-	if (facts->dkim_identity != NULL && facts->dkim_identity[0] != '\0') {
-		bool whole = facts->dkim_identity[0] == '@';
-		const char *identity =
-		    whole ? facts->dkim_identity : dmarc_failure_redact(out->arena, facts->key, facts->dkim_identity);
-		add_known(out, "DKIM-Identity", identity);
+	if (facts->dkim_selector != NULL) {
+		add_dkim(out, facts);
+	}
+	if (facts->spf_record != NULL) {
+		add_spf_record(out, facts);
 	}
 	if (facts->mail_from != NULL) {
 		strbuf_printf(out, "Original-Mail-From: <%s>\r\n",
@@ -109,6 +161,7 @@ struct slice dmarc_failure_parts(struct arena *arena, const struct dmarc_failure
 	strbuf_init(&out, arena);
 	add_feedback(&out, facts);
 	strbuf_add_text(&out, "\r\n");
+	add_results(&out, facts, true, true, true);
 	strbuf_printf(&out, "From: <%s>\r\n", dmarc_failure_redact(arena, facts->key, facts->author));
 	add_known(&out, "Date", facts->date);
 	if (facts->message_id != NULL && facts->message_id[0] != '\0') {

@@ -18,6 +18,11 @@
 static const char magic[8] = {'M', 'R', 'S', 'P', 'I', 'L', 'L', '1'};
 static const char prefix[] = "spill-";
 
+enum {
+	NEXT_MAX = 1000,        /* sequences that may lie between two records */
+	LOOK_BEHIND = 16 << 20, /* bytes in which another record is looked for */
+};
+
 struct spill {
 	char *path;
 	char id[SPILL_ID_SIZE];
@@ -90,6 +95,19 @@ enum spill_read spill_parse_record(struct slice *bytes, struct spill_record *rec
 	bytes->data += SPILL_RECORD_HEADER_SIZE + length;
 	bytes->len -= SPILL_RECORD_HEADER_SIZE + (size_t)length;
 	return SPILL_RECORD;
+}
+
+bool spill_record_follows(struct slice bytes)
+{
+	uint64_t sequence = bytes.len < SPILL_RECORD_HEADER_SIZE ? 0 : get_number(bytes.data + 8, 8);
+	for (size_t i = 1; i + SPILL_RECORD_HEADER_SIZE <= bytes.len; i++) {
+		uint64_t next = get_number(bytes.data + i + 8, 8);
+		uint64_t length = get_number(bytes.data + i, 4);
+		if (next > sequence && next - sequence <= NEXT_MAX && length <= bytes.len - i - SPILL_RECORD_HEADER_SIZE) {
+			return true;
+		}
+	}
+	return false;
 }
 
 /* ---- the folder ---- */
@@ -307,14 +325,28 @@ static void spill_set_aside(struct spill *spill, const char *problem)
 	spill->damaged = true;
 }
 
+/* A record that a crash cut off is the last one. Where others follow, it is its length that is damaged. */
+static bool spill_is_cut(const struct spill *spill)
+{
+	uint64_t left = spill->end - spill->at;
+	size_t n = left < LOOK_BEHIND ? (size_t)left : LOOK_BEHIND;
+	char *data = malloc(n);
+	if (data == NULL) {
+		abort();
+	}
+	bool follows = read_at(spill->fd, data, n, spill->at) && spill_record_follows((struct slice){data, n});
+	free(data);
+	return !follows;
+}
+
 static enum spill_read spill_stop(struct spill *spill, enum spill_read why)
 {
-	if (why == SPILL_CUT) {
+	if (why == SPILL_CUT && spill_is_cut(spill)) {
 		log_warning("store: %s ends within a record, cut off by a crash", spill->path);
 		spill->end = spill->at;
 		return SPILL_END;
 	}
-	spill_set_aside(spill, why == SPILL_DAMAGED ? "bad checksum" : strerror(errno));
+	spill_set_aside(spill, why == SPILL_DAMAGED ? "bad checksum" : why == SPILL_CUT ? "bad length" : strerror(errno));
 	return SPILL_END;
 }
 

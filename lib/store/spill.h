@@ -4,7 +4,7 @@
  * The file "spill-ID": a header of 32 bytes ("MRSPILL1", the id of the queue as 16 hexadecimal digits, 8 zero bytes),
  * then records: u32 length of the batch, u32 CRC-32 of what follows, u64 sequence, the batch (batch_code.h). Integers
  * are little-endian, sequences rise. A record that was cut off by a crash at the end of the file does not count; what
- * is damaged is kept aside as "spill-ID.damaged". */
+ * is damaged (in its length too: then records follow) is kept aside as "spill-ID.damaged". */
 #ifndef MAILREEVE_STORE_SPILL_H
 #define MAILREEVE_STORE_SPILL_H
 
@@ -25,6 +25,8 @@ struct spill_record {
 bool spill_parse_header(struct slice bytes, char *id_r);
 /* The record at the front of *bytes, taken off. SPILL_CUT: the bytes end within it; SPILL_END: there are none. */
 enum spill_read spill_parse_record(struct slice *bytes, struct spill_record *record_r);
+/* Behind the header of a record at the front, whose length may be wrong: does what looks like a later one begin? */
+bool spill_record_follows(struct slice bytes);
 
 /* ---- the file ---- */
 

@@ -8,4 +8,8 @@
  * seconds. One that lies further ahead than a turn lasts is of a clock that was wrong, and is passed over. */
 enum store_result turn_take(struct store *store, const char *task, int64_t now, int64_t seconds, bool *ours_r);
 
+/* The time of the last turn_looked() of any daemon; 0: there was none. */
+enum store_result turn_last(struct store *store, int64_t *last_r);
+enum store_result turn_looked(struct store *store, int64_t now);
+
 #endif

@@ -34,7 +34,7 @@ END
 
 my $sink = Mailreeve::Smtp->sink;
 my $port = free_port();
-my $daemon = Mailreeve::Daemon->start(forwarder => $dns->{forwarder}, dns => 'timeout = 2s deadline = 3s', down => 1, config => <<"END");
+my $daemon = Mailreeve::Daemon->start(tick => 1, forwarder => $dns->{forwarder}, dns => 'timeout = 2s deadline = 3s', down => 1, config => <<"END");
 own_networks = {"127.0.0.1"}
 authserv_id = "mx.test.example"
 sign { keys_dir = "@{[work_dir()]}/keys" }
@@ -136,21 +136,24 @@ m = email.message_from_binary_file(open(sys.argv[1], 'rb'), policy=email.policy.
 parts = list(m.iter_parts())
 print(m.get_content_type(), m.get_param('report-type'), *[p.get_content_type() for p in parts])
 f = email.message_from_string(parts[1].get_payload() if isinstance(parts[1].get_payload(), str) else parts[1].get_payload(0).as_string())
-for k in ('Feedback-Type', 'Version', 'Auth-Failure', 'Identity-Alignment', 'Reported-Domain', 'Delivery-Result', 'Source-IP'):
+for k in ('Feedback-Type', 'Version', 'Auth-Failure', 'Identity-Alignment', 'Reported-Domain', 'Delivery-Result', 'Source-IP', 'SPF-DNS'):
     print(k, f[k])
 print(' '.join(f['Authentication-Results'].split()))
 h = email.message_from_string(parts[2].get_payload() if isinstance(parts[2].get_payload(), str) else parts[2].get_payload(0).as_string())
+print(' '.join(h['Authentication-Results'].split()))
 print(*sorted(h.keys()))
 print(len(m.defects) + sum(len(p.defects) for p in parts))
 END
 my @read = split /\n/, run_ok('python3', $python, write_file(work_dir() . '/arf.eml', $about));
 is_deeply(\@read, [ 'multipart/report feedback-report text/plain message/feedback-report text/rfc822-headers', 'Feedback-Type auth-failure', 'Version 1',
-    'Auth-Failure dmarc', 'Identity-Alignment none', 'Reported-Domain fail.example', 'Delivery-Result delivered', 'Source-IP 127.0.0.9',
-    'mx.test.example; dmarc=fail header.from=fail.example; spf=fail smtp.mailfrom=fail.example; dkim=none', 'Date From Message-ID', 0 ],
+    'Auth-Failure dmarc', 'Identity-Alignment dkim, spf', 'Reported-Domain fail.example', 'Delivery-Result delivered', 'Source-IP 127.0.0.9',
+    'SPF-DNS txt : fail.example : "v=spf1 -all"', 'mx.test.example; dmarc=fail header.from=fail.example',
+    'mx.test.example; dmarc=fail header.from=fail.example; spf=fail smtp.mailfrom=fail.example; dkim=none',
+    'Authentication-Results Date From Message-ID', 0 ],
     'another program reads it') or diag explain \@read;
 my ($hash) = $about =~ /^From: <([^@>]+)\@fail\.example>\r$/m;
 like($about, qr/^Original-Mail-From: <\Q$hash\E\@fail\.example>\r$/m, 'the same local part has the same hash');
-like((grep { /^To: <ruf\@any/m } @failures)[0], qr/^Identity-Alignment: spf\r$/m, 'the other one says what was aligned');
+like((grep { /^To: <ruf\@any/m } @failures)[0], qr/^Identity-Alignment: dkim\r$/m, 'the other one says what failed to be aligned');
 wait_until('who did not agree to be told', sub { $daemon->log_text =~ /failure report about fail\.example: unwilling\.example does not say/ }, 60);
 failing('any.example', '127.0.0.9') for 1 .. 5;
 wait_until('its share', sub { grep({ /^To: <ruf\@any/m } failures()) == 3 }, 60);

@@ -46,7 +46,7 @@ run_ok('openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', $c
     '-subj', '/CN=mx.test.example');
 
 sub gate ($name, $store, $more = '') {
-    my ($extra) = Mailreeve::Daemon->start(name => $name, forwarder => $dns->{forwarder}, dns => 'timeout = 2s deadline = 3s', down => 1);
+    my ($extra) = Mailreeve::Daemon->start(name => $name, tick => 1, forwarder => $dns->{forwarder}, dns => 'timeout = 2s deadline = 3s', down => 1);
     $extra->configure("${config}store { $store }\n$more");
     $extra->up;
     return $extra;

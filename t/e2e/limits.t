@@ -21,7 +21,7 @@ my $limits = join ', ', map { "\"$_\"" } (
     'user:size 10K/1h bytes', 'user:vip 100/1h', 'user:both 2/1h', 'user:both 5/1h recipients', 'user 4/1h', 'inbound client 3/1h', 'sender@test.example 2/1h', '@open.example 2/1h', 'inbound recipient 2/1h');
 my $rates = "rate { limits = {$limits} exempt_networks = {\"203.0.113.0/24\"} }\n";
 my $greylist = 'client { mode = off } greylist { mode = enforce delay = 2s retry_window = 60s network_after = 2 }';
-my $daemon = Mailreeve::Daemon->start(zone => $zone, config => "own_networks = {\"127.0.0.1\"}\n${rates}${greylist}\n");
+my $daemon = Mailreeve::Daemon->start(tick => 1, zone => $zone, config => "own_networks = {\"127.0.0.1\"}\n${rates}${greylist}\n");
 
 # A transaction: the answers to each RCPT (c, or a reply), and to the end of the message.
 sub mail (%arg) {

@@ -30,6 +30,7 @@ static void one_file(struct slice bytes, struct arena *arena)
 		require(left - bytes.len == SPILL_RECORD_HEADER_SIZE + record.batch.len);
 		one_batch(record.batch, arena);
 	}
+	spill_record_follows(bytes);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -206,6 +206,20 @@ said($probe, qr/damaged at byte \d+ .*bad checksum.* bytes of batches that waite
 end($probe);
 unlink "$path.damaged";
 
+# Its length is damaged, and says that the record goes on behind the end of the file.
+$path = spilled_file(100);
+$size = -s $path;
+open $spill, '+<:raw', $path or die;
+seek $spill, 32, 0;
+print {$spill} pack 'V', 100 << 20;
+close $spill;
+$probe = probe("sqlite:$file");
+wait_until('the damage to be found', sub { -e "$path.damaged" });
+is(-s "$path.damaged", $size, 'a length that is damaged: the file is kept');
+said($probe, qr/damaged at byte 32 .*bad length/, 'which is said');
+end($probe);
+unlink "$path.damaged";
+
 # The bound of the spill files, and of memory.
 unlink glob "$file*";
 $probe = probe("sqlite:$file", timeout => 200, spill_max => 1 << 20);

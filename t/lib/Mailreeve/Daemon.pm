@@ -5,7 +5,7 @@ package Mailreeve::Daemon;
 use v5.36;
 use Mailreeve::Process qw(work_dir spawn stop wait_until answers write_file read_file test_program source_dir reachable ended);
 
-# config: text added to what a private instance needs. Returns an object with { socket, log, process }.
+# config: text added to what a private instance needs; tick: seconds between two rounds of housekeeping. Returns an object with { socket, log, process }.
 sub start ($class, %arg) {
     my $name = $arg{name} // 'mailreeved';
     my $dir = work_dir() . "/$name";
@@ -46,7 +46,8 @@ sub command ($self, @more) {
 # Sanitizers give up where they cannot read their suppressions.
 sub env ($self) {
     my %sanitizers = map { $_ => $ENV{$_} =~ s/\bsuppressions=\K([^:]+)/reachable($1)/er } grep { $ENV{$_} } qw(LSAN_OPTIONS TSAN_OPTIONS);
-    return { %sanitizers, MAILREEVE_INSPECT => reachable(test_program('mailreeve-inspect')) };
+    my @tick = $self->{tick} ? (MAILREEVE_TICK => $self->{tick}) : ();
+    return { %sanitizers, @tick, MAILREEVE_INSPECT => reachable(test_program('mailreeve-inspect')) };
 }
 
 sub up ($self) {

@@ -172,7 +172,8 @@ my @five = map { "$_\@five.example" } qw(accept block quarantine reject tag);
 
 sub from_good ($self, $client) {
     my $smtp = Mailreeve::Smtp->connect_to($self->{mta}{port}, local => $client);
-    $smtp->say_line('EHLO client.example');
+    my $reply = $smtp->say_line('EHLO client.example');
+    $reply =~ /^250/ or die "EHLO after '$smtp->{banner}': '$reply'";
     return $smtp;
 }
 
@@ -182,6 +183,7 @@ sub send_archive ($self, $client, @to) {
     my ($id, $text) = message(from => 'a@good.example', body => $body, headers => "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n");
     my $smtp = from_good($self, $client);
     my $reply = $smtp->deliver(from => 'a@good.example', to => \@to, message => $text);
+    @{ $smtp->{rcpt} } or die "MAIL: '$reply'";
     $smtp->say_line('QUIT');
     return ($id, $reply, @{ $smtp->{rcpt} });
 }

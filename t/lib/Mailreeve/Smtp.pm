@@ -49,9 +49,9 @@ sub starttls ($self, $helo, %ssl) {
 # One transaction: the last reply; those to RCPT are in {rcpt}. A message with LF or CRLF line ends, dots not stuffed. mail: parameters of MAIL.
 sub deliver ($self, %arg) {
     my $reply = $self->say_line(join ' ', 'MAIL FROM:<' . ($arg{from} // '') . '>', $arg{mail} // ());
+    $self->{rcpt} = [];
     return $reply if $reply !~ /^2/;
     my $taken = 0;
-    $self->{rcpt} = [];
     for my $rcpt (ref $arg{to} ? @{ $arg{to} } : $arg{to}) {
         $reply = $self->say_line("RCPT TO:<$rcpt>");
         push @{ $self->{rcpt} }, $reply;
