@@ -73,6 +73,10 @@ static void print_databases(const json_t *root, struct arena *arena)
 		printf("quarantine: %.0f held, %.0f KB; greylist: %.0f wait, %.0f have passed\n",
 		       status_number(root, "sizes.quarantine_held"), status_number(root, "sizes.quarantine_bytes") / 1024,
 		       status_number(root, "sizes.greylist_waiting"), status_number(root, "sizes.greylist_passed"));
+		double sent = status_number(root, "sizes.digest_sent");
+		printf("reports to users: %s%s, %.0f wait\n", sent > 0 ? "the last one " : "none yet",
+		       sent > 0 ? arena_printf(arena, "%s ago", status_age(now > sent ? now - sent : 0, arena)) : "",
+		       status_number(root, "sizes.digest_waiting"));
 	}
 }
 

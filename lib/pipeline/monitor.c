@@ -112,7 +112,8 @@ static void count_store(struct monitor *monitor)
 	struct store *store = engine_store(monitor->engine);
 	struct monitor_sizes sizes = {.counted = (uint64_t)time(NULL)};
 	if (store == NULL || quarantine_stats(store, &sizes.quarantine) != QUARANTINE_OK ||
-	    greylist_count(store, sizes.counted, &sizes.greylist) != STORE_OK) {
+	    greylist_count(store, sizes.counted, &sizes.greylist) != STORE_OK ||
+	    digests_status(store, &sizes.digests) != STORE_OK) {
 		return;
 	}
 	pthread_mutex_lock(&monitor->lock);

@@ -6,6 +6,7 @@
 #include "lib/pipeline/engine.h"
 #include "lib/pipeline/resolver_probe.h"
 #include "lib/store/greylist.h"
+#include "lib/store/digests.h"
 #include "lib/store/quarantine.h"
 
 /* metrics { } */
@@ -32,6 +33,7 @@ struct monitor_sizes {
 	uint64_t counted; /* epoch seconds; 0: not yet, or there is no store */
 	struct quarantine_stats quarantine;
 	struct greylist_counts greylist;
+	struct digest_status digests; /* reports to users */
 };
 void monitor_sizes(struct monitor *monitor, struct monitor_sizes *sizes_r);
 

@@ -296,6 +296,21 @@ static void quarantine_oldest(struct scrape *s)
 	put(s, (double)s->sizes.quarantine.oldest);
 }
 
+static void digest_last(struct scrape *s)
+{
+	put(s, (double)s->sizes.digests.sent);
+}
+
+static void digest_waiting(struct scrape *s)
+{
+	put(s, (double)s->sizes.digests.waiting);
+}
+
+static void digest_failed(struct scrape *s)
+{
+	put(s, (double)s->sizes.digests.failed);
+}
+
 static void greylist_rows(struct scrape *s)
 {
 	put1(s, "state", "waiting", (double)s->sizes.greylist.rows[GREYLIST_WAITING]);
@@ -462,6 +477,10 @@ static const struct {
     {"mailreeve_quarantine_oldest_timestamp_seconds", METRIC_GAUGE, SIZES,
      "Arrival of the oldest that is held; 0: none is.", quarantine_oldest},
     {"mailreeve_greylist_entries", METRIC_GAUGE, SIZES, "Senders in the greylist.", greylist_rows},
+    {"mailreeve_digest_last_sent_timestamp_seconds", METRIC_GAUGE, SIZES,
+     "When the last report to a user went out; 0: none has.", digest_last},
+    {"mailreeve_digest_waiting", METRIC_GAUGE, SIZES, "Reports to users that are to be sent.", digest_waiting},
+    {"mailreeve_digest_failing", METRIC_GAUGE, SIZES, "Of these, those that were tried in vain.", digest_failed},
     {"mailreeve_task_last_run_timestamp_seconds", METRIC_GAUGE, STORE,
      "Last turn of a task by this daemon; 0: none yet.", task_last},
     {"mailreeve_task_next_run_timestamp_seconds", METRIC_GAUGE, STORE, "When a task is due next.", task_next},

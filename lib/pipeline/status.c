@@ -220,6 +220,8 @@ static json_t *sizes_object(struct engine *engine)
 	put_number(object, "quarantine_held", sizes.quarantine.copies[QUARANTINE_HELD]);
 	put_number(object, "quarantine_bytes", sizes.quarantine.stored);
 	put_number(object, "quarantine_oldest", sizes.quarantine.oldest);
+	put_number(object, "digest_sent", (uint64_t)sizes.digests.sent);
+	put_number(object, "digest_waiting", (uint64_t)sizes.digests.waiting);
 	put_number(object, "greylist_waiting", sizes.greylist.rows[GREYLIST_WAITING]);
 	put_number(object, "greylist_passed", sizes.greylist.rows[GREYLIST_PASSED]);
 	return object;

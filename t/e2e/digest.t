@@ -3,6 +3,8 @@
 # the way, once, and acted on only for who it was made for.
 use v5.36;
 use Test::More;
+use IO::Socket::UNIX;
+use Socket qw(SOCK_STREAM);
 BEGIN { plan skip_all => 'needs root for a private Postfix' if $> != 0 }
 use JSON::PP qw(decode_json);
 use MIME::Base64 qw(encode_base64);
@@ -31,6 +33,7 @@ my $daemon = Mailreeve::Daemon->start(zone => $zone, down => 1, config => '');
 sub configure (%arg) {
     my $relay = 'smtp:127.0.0.1:' . ($arg{port} // $port);
     $daemon->configure(<<"END");
+metrics { store_interval = 1s }
 own_networks = {"127.0.0.1"}
 authserv_id = "mx.test.example"
 quarantine { method = store relay = "smtp:127.0.0.1:$port" }
@@ -46,6 +49,13 @@ digest { from = "reports\@relay.example" name = "Gate & Söhne" reply_address = 
 END
     return;
 }
+sub metrics {
+    my $socket = IO::Socket::UNIX->new(Type => SOCK_STREAM, Peer => "$daemon->{socket}.control") or die $!;
+    print $socket "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    local $/ = undef;
+    return <$socket> =~ s/\r//gr;
+}
+
 configure();
 run_ok($mailreeve, 'key', 'new', 'relay.example', '--config', $daemon->{config});
 run_ok($mailreeve, 'key', 'activate', 'relay.example', '--config', $daemon->{config}, '--force');
@@ -230,4 +240,7 @@ wait_until('its end', sub { db('SELECT COUNT(*) FROM digest_user WHERE wanted > 
 is(scalar(mails('anna@dst.example', $a_report)), 2, 'what had gone out is not sent again');
 is(scalar(mails('bob@dst.example', $a_report)), scalar @all, 'nobody got one twice');
 like(ctl('status', '--json'), qr/"last_sent": 1[0-9]{9}, "waiting": 0, "failed": 0, "users": 4/, 'when the last one went out');
+my ($sent) = ctl('status', '--json') =~ /"last_sent": ([0-9]+)/;
+wait_until('a metric that says it too', sub { metrics() =~ /^mailreeve_digest_last_sent_timestamp_seconds $sent$/m });
+like(metrics(), qr/^mailreeve_digest_waiting 0$/m, 'a metric says when the last one went out, and that none waits');
 done_testing();
