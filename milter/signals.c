@@ -43,8 +43,6 @@ static void *drain(void *unused)
 	uint64_t deadline = clock_now() + globals->drain_time;
 	(void)unused;
 	config_release(config);
-	control_withdraw(control);
-	exporter_withdraw(exporter);
 	size_t left = callbacks_drain(deadline);
 	if (left > 0) {
 		log_warning("stopping with %zu transactions unfinished: the MTA will answer for them", left);
@@ -74,6 +72,9 @@ static void *wait_for_signals(void *unused)
 			stopping = true;
 			notify_stopping();
 			log_info("stopping: running transactions are finished first");
+			/* Here, not in the thread: a second signal may end the daemon, and what is theirs, meanwhile. */
+			control_withdraw(control);
+			exporter_withdraw(exporter);
 			if (pthread_create(&thread, NULL, drain, NULL) == 0) {
 				pthread_detach(thread);
 			} else {
