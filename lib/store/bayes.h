@@ -53,6 +53,7 @@ enum store_result bayes_unlearn(struct store *store, const char *owner, const ui
  * BAYES_NOT_WRITTEN may be given again. */
 struct bayes_message {
 	bool unlearn; /* class, version and tokens do not matter then */
+	bool only_new; /* one that is there stays as it is, BAYES_KNOWN: a program does not contradict people */
 	enum bayes_class class;
 	uint8_t digest[BAYES_DIGEST_SIZE];
 	uint32_t version;

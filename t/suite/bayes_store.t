@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# What Bayes learns, on PostgreSQL: the same program that make check runs on SQLite.
+# What Bayes learns, on PostgreSQL: the same programs that make check runs on SQLite.
 use v5.36;
 use Test::More;
 use Mailreeve::Postgres;
@@ -8,11 +8,19 @@ BEGIN { plan skip_all => 'PostgreSQL is not installed' if !defined Mailreeve::Po
 
 my $postgres = Mailreeve::Postgres->start;
 local $ENV{MAILREEVE_TEST_STORE} = $postgres->location;
-open my $suite, '-|', test_program('t/suite/bayes_store_suite') or die "bayes_store_suite: $!";
-while (my $line = <$suite>) {
-    $line =~ /^(not )?ok \d+ - (.*)/ ? ok(!$1, $2) : $line =~ /^1\.\./ ? () : diag($line);
+run_suite('t/suite/bayes_store_suite');
+$postgres->sql('template1', 'CREATE DATABASE auto');
+$ENV{MAILREEVE_TEST_STORE} = $postgres->location('auto');
+run_suite('t/unit/auto_learn_test');
+
+sub run_suite ($program) {
+    open my $suite, '-|', test_program($program) or die "$program: $!";
+    while (my $line = <$suite>) {
+        $line =~ /^(not )?ok \d+ - (.*)/ ? ok(!$1, $2) : $line =~ /^1\.\./ ? () : diag($line);
+    }
+    ok(close $suite, "$program on PostgreSQL");
+    return;
 }
-ok(close $suite, 'bayes_store_suite on PostgreSQL');
 
 # From SQLite to PostgreSQL, by way of an export: it can still be un-learnt there.
 my ($mailreeve, $probe) = (test_program('mailreeve'), test_program('t/suite/bayesprobe'));
