@@ -57,10 +57,10 @@ enum inspect_token_group token_group(struct token_set *set, enum inspect_token_g
 }
 
 /* Never 0, which marks a free place. */
-static uint64_t in_group(const struct token_set *set, uint64_t hash)
+static uint64_t in_group(enum inspect_token_group group, uint64_t hash)
 {
 	uint64_t rest = hash & ((UINT64_C(1) << INSPECT_GROUP_SHIFT) - 1);
-	return (uint64_t)set->group << INSPECT_GROUP_SHIFT | (rest == 0 ? 1 : rest);
+	return (uint64_t)group << INSPECT_GROUP_SHIFT | (rest == 0 ? 1 : rest);
 }
 
 static void tell(struct token_set *set, uint64_t token, const char *kind, const char *text)
@@ -72,9 +72,14 @@ static void tell(struct token_set *set, uint64_t token, const char *kind, const 
 	}
 }
 
+uint64_t token_of(enum inspect_token_group group, const char *kind, struct slice text)
+{
+	return in_group(group, hash(text, hash(slice_from(kind), 0)));
+}
+
 void token_add(struct token_set *set, const char *kind, struct slice text)
 {
-	uint64_t token = in_group(set, hash(text, hash(slice_from(kind), 0)));
+	uint64_t token = token_of(set->group, kind, text);
 	keep(set, token);
 	if (set->named_count > 0 && name_wanted(set, token) != NULL) {
 		tell(set, token, kind, slice_dup(set->arena, text));
@@ -84,7 +89,7 @@ void token_add(struct token_set *set, const char *kind, struct slice text)
 void token_add_pair(struct token_set *set, const char *kind, struct slice first, struct slice second, bool gap)
 {
 	uint64_t token = hash(second, hash(first, hash(slice_from(kind), gap ? 2 : 1)));
-	token = in_group(set, token);
+	token = in_group(set->group, token);
 	keep(set, token);
 	if (set->named_count > 0 && name_wanted(set, token) != NULL) {
 		tell(set, token, kind,

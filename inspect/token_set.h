@@ -29,6 +29,9 @@ enum inspect_token_group token_group(struct token_set *set, enum inspect_token_g
 /* The token "KIND: text". kind: a literal, "subject" or "" for the words of the text themselves. */
 void token_add(struct token_set *set, const char *kind, struct slice text);
 
+/* The same, of no set: for who reads other lists of words. */
+uint64_t token_of(enum inspect_token_group group, const char *kind, struct slice text);
+
 /* The token "KIND: first + second", or with `gap` "first .. second": words that follow each other, or with one between.
  */
 void token_add_pair(struct token_set *set, const char *kind, struct slice first, struct slice second, bool gap);

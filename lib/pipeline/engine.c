@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/pipeline/auto_learn.h"
 #include "lib/pipeline/housekeeping.h"
 #include "lib/pipeline/meter.h"
 #include "lib/pipeline/monitor.h"
@@ -33,6 +34,7 @@ struct engine {
 	struct housekeeping *housekeeping; /* NULL: no store of the daemon's */
 	struct lists *lists;
 	struct bayes_cache *bayes;
+	struct auto_learn *auto_learn; /* NULL: no store of the daemon's */
 	struct dnsbl_health *dnsbl_health; /* NULL: explain */
 	struct geo *geo;
 	struct meter *meter;     /* NULL: explain */
@@ -255,6 +257,7 @@ struct engine *engine_open(struct config *config, const struct engine_options *o
 	engine->geo = geo_open(&geo);
 	engine_log_start(engine, config);
 	engine->housekeeping = engine_records(engine) ? housekeeping_start(engine) : NULL;
+	engine->auto_learn = engine_records(engine) ? auto_learn_start(engine->store) : NULL;
 	engine->monitor = options->daemon ? monitor_start(engine) : NULL;
 	return engine;
 }
@@ -266,6 +269,7 @@ void engine_close(struct engine *engine)
 	}
 	monitor_stop(engine->monitor);
 	housekeeping_stop(engine->housekeeping);
+	auto_learn_destroy(engine->auto_learn);
 	dnsbl_health_destroy(engine->dnsbl_health);
 	geo_close(engine->geo);
 	keystore_destroy(engine->keystore);
@@ -343,6 +347,7 @@ void engine_log_counters(struct engine *engine)
 	         (unsigned long long)status.pool.requests, (unsigned long long)status.pool.crashed,
 	         (unsigned long long)status.pool.timed_out, (unsigned long long)status.pool.nonsense,
 	         (unsigned long long)status.not_scanned, poison_size(engine->poison));
+	auto_learn_log(engine->auto_learn);
 }
 
 void engine_publish(struct engine *engine, struct config *config)
@@ -426,6 +431,7 @@ void engine_stop_store(struct engine *engine)
 	engine->housekeeping = NULL;
 	pthread_mutex_unlock(&engine->lock);
 	housekeeping_stop(housekeeping);
+	auto_learn_stop(engine->auto_learn);
 	if (engine->store != NULL) {
 		store_stop(engine->store);
 	}
@@ -444,6 +450,11 @@ void engine_wake(struct engine *engine)
 struct lists *engine_lists(struct engine *engine)
 {
 	return engine->lists;
+}
+
+struct auto_learn *engine_auto_learn(struct engine *engine)
+{
+	return engine->auto_learn;
 }
 
 struct bayes_cache *engine_bayes(struct engine *engine)

@@ -13,6 +13,7 @@
 #include "lib/policy/config.h"
 #include "lib/store/store.h"
 
+struct auto_learn;
 struct engine;
 struct meter;
 struct monitor;
@@ -66,6 +67,8 @@ struct dnsbl_health *engine_dnsbl_health(struct engine *engine); /* NULL in expl
 struct keystore *engine_keystore(struct engine *engine); /* of sign.keys_dir */
 struct geo *engine_geo(struct engine *engine);           /* never NULL */
 struct meter *engine_meter(struct engine *engine);       /* NULL in explain: nothing is counted */
+/* What the daemon learns by itself; NULL: no store of the daemon's. */
+struct auto_learn *engine_auto_learn(struct engine *engine);
 struct monitor *engine_monitor(struct engine *engine);   /* likewise */
 struct housekeeping *engine_housekeeping(struct engine *engine); /* NULL: no store of the daemon's */
 

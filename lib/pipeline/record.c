@@ -2,6 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/dns/zone_text.h"
+#include "lib/pipeline/auto_learn.h"
 #include "lib/pipeline/results.h"
 #include "lib/pipeline/stage_dnsbl.h"
 #include "lib/pipeline/stage_list.h"
@@ -343,6 +344,7 @@ void record_transaction(struct session *session)
 {
 	const struct record_options *options = config_settings(session->config, SECTION_HISTORY);
 	struct store *store = engine_records(session->engine) ? engine_store(session->engine) : NULL;
+	auto_learn_offer(engine_auto_learn(session->engine), session);
 	if (store == NULL || options->keep == 0 || session->arena == NULL || !(session->ended || any_refused(session))) {
 		return;
 	}

@@ -71,6 +71,22 @@ static const struct option_row options[] = {
     ROW(message_max, OPTION_SIZE, "10M", 64 * KIB, LEARN_BODY_MAX, "a larger message is not learnt"),
     ROW(release, OPTION_BOOL, "yes", 0, 0,
         "what is released from the quarantine is learnt as good mail; never what has an enforced finding"),
+    {.name = "auto",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct learn_settings, automatic),
+     .fallback = "no",
+     .help = "inbound mail of extreme scores is learnt for everybody by the daemon itself"},
+    ROW(auto_spam_score, OPTION_REAL, "15", 1, 10000,
+        "auto: as spam from so many points on, without those of bayes { }, nor what a recipient's own rules give"),
+    ROW(auto_ham_points, OPTION_REAL, "1", 0, 10000,
+        "auto: as good mail where so many points at least are taken off, likewise, its author's domain is authenticated "
+        "and nothing speaks against it"),
+    ROW(auto_daily_max, OPTION_UINT, "200", 1, 1000000,
+        "auto: so many messages of each kind a day, of all who share the store"),
+    ROW(auto_client_max, OPTION_UINT, "5", 1, 1000000, "auto: of these so many from a network (/24, of IPv6 /64)"),
+    ROW(auto_balance, OPTION_REAL, "3", 1, 1000,
+        "auto: of a kind at most so many times what is learnt of the other one, by whomever"),
+    ROW(auto_tokens_min, OPTION_UINT, "30", 1, BAYES_TOKENS_MAX, "auto: a message that has fewer tokens is not learnt"),
     {.name = NULL},
 };
 

@@ -20,6 +20,14 @@ struct learn_settings {
 	int addresses;                          /* enum learn_scope, but for LEARN_OFF */
 	uint64_t message_max;
 	bool release; /* what is released from the quarantine is ham */
+
+	/* What the daemon learns by itself: auto_learn.h */
+	bool automatic;
+	double auto_spam_score, auto_ham_points; /* given, and taken off, at least, without those of Bayes */
+	uint64_t auto_daily_max;                /* of each class */
+	uint64_t auto_client_max;               /* of a network of clients and day */
+	double auto_balance;                    /* so many times the other class, at most */
+	uint64_t auto_tokens_min;
 };
 
 #endif

@@ -53,6 +53,7 @@ enum store_result bayes_unlearn(struct store *store, const char *owner, const ui
  * BAYES_NOT_WRITTEN may be given again. */
 struct bayes_message {
 	bool unlearn; /* class, version and tokens do not matter then */
+	bool only_new; /* one that is there stays as it is, BAYES_KNOWN: a program does not contradict people */
 	enum bayes_class class;
 	uint8_t digest[BAYES_DIGEST_SIZE];
 	uint32_t version;
@@ -63,11 +64,21 @@ struct bayes_message {
 enum store_result bayes_learn_many(struct store *store, const char *owner, struct bayes_message *messages, size_t count,
                                    int64_t now);
 
-/* ---- reading ---- */
-
+/* What another filter has learnt: counts of tokens, each token once, at most BAYES_IMPORT_MAX, and of messages; nothing
+ * of that can be un-learnt. All of it or nothing. digest: of what is imported; *known_r: it was before, and nothing
+ * changed. */
+enum { BAYES_IMPORT_MAX = 1 << 20 };
 struct bayes_counts {
 	uint32_t spam, ham; /* messages */
 };
+struct bayes_imported {
+	uint64_t token;
+	struct bayes_counts counts;
+};
+enum store_result bayes_import(struct store *store, const char *owner, const uint8_t *digest, struct bayes_counts learnt,
+                               const struct bayes_imported *tokens, size_t count, int64_t now, bool *known_r);
+
+/* ---- reading ---- */
 
 /* One query: what is known of tokens (count <= BAYES_TOKENS_MAX) by each of up to BAYES_OWNERS_MAX owners. totals_r:
  * messages learnt, one for each owner; counts_r: count of the first owner, then of the second ... */

@@ -204,7 +204,7 @@ static enum bayes_outcome message_outcome(const struct bayes_message *message, c
 	if (state->class == 0) {
 		return message->unlearn ? BAYES_NOT_LEARNT : BAYES_LEARNT;
 	}
-	if (!message->unlearn && state->class == message->class) {
+	if (!message->unlearn && (message->only_new || state->class == message->class)) {
 		return BAYES_KNOWN;
 	}
 	if (state->version == 0) {

@@ -146,6 +146,10 @@ const struct store_migration store_migrations[] = {
      " message_id TEXT NOT NULL, due BIGINT NOT NULL, attempts BIGINT NOT NULL);"
      "CREATE INDEX digest_request_due ON digest_request (due);"
      "CREATE INDEX quarantine_message_support_id ON quarantine_message (support_id);"},
+    /* See bayes_auto.h. name: a class, or a network of clients. */
+    {"what Bayes learns by itself",
+     "CREATE TABLE bayes_auto (day BIGINT NOT NULL, name TEXT NOT NULL, learnt BIGINT NOT NULL,"
+     " PRIMARY KEY (day, name)) %KEYED%;"},
 };
 
 const size_t store_migrations_count = sizeof store_migrations / sizeof *store_migrations;

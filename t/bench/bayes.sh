@@ -48,6 +48,9 @@ for half in 1 2; do
 	if command -v bogofilter >/dev/null; then
 		bogo "$dir/$half" "$dir/$other" >"$dir/out"
 		$table 'bogofilter' "$dir/out"
+		bogoutil -d "$dir/bogo/wordlist.db" >"$dir/words"
+		"$bench" import "$dir/words" "$dir/$other" >"$dir/out" 2>/dev/null
+		$table '  its list, imported' "$dir/out"
 		bogo "$dir/$half" "$dir/$other" -m 0.1,0.1 >"$dir/out"
 		$table '  min_dev 0.1, robs 0.1' "$dir/out"
 		bogo "$dir/$half" "$dir/unlike" >"$dir/out"

@@ -4,9 +4,12 @@
  * TEST bayes_bench time TEST             CPU microseconds for a message bayes_bench tokens FILE           how many
  * tokens, and their names
  *
+ *   bayes_bench import WORDS TEST     the same as scores, with what `bogoutil -d` said of bogofilter's list
+ *
  * A list has a line "spam FILE" or "ham FILE" for each message. MAILREEVE_BENCH_SKIP: digits of groups of tokens
  * (inspect.h) that are left out. */
 #include "inspect/content.h"
+#include "inspect/token_bogofilter.h"
 #include "lib/bayes/classifier.h"
 
 #include <fcntl.h>
@@ -140,6 +143,35 @@ static void learn(struct bench *bench, const char *path)
 	fclose(list);
 }
 
+/* What `bogoutil -d` says, instead of messages. Words that become the same token: the one that was in most. */
+static void import(struct bench *bench, const char *path)
+{
+	FILE *list = list_open(path);
+	char line[LINE_MAX_BYTES];
+	char word[LINE_MAX_BYTES];
+	unsigned spam, ham;
+	size_t words = 0;
+	size_t taken = 0;
+	while (fgets(line, sizeof line, list) != NULL) {
+		uint64_t token;
+		if (sscanf(line, "%4095s %u %u", word, &spam, &ham) != 3) {
+			continue;
+		}
+		words++;
+		if (strcmp(word, ".MSG_COUNT") == 0) {
+			bench->all = (struct classifier_counts){.spam = spam, .ham = ham};
+		} else if (token_from_bogofilter(slice_from(word), &token)) {
+			struct entry *entry = find(bench, token);
+			entry->token = token;
+			entry->counts.spam = spam > entry->counts.spam ? spam : entry->counts.spam;
+			entry->counts.ham = ham > entry->counts.ham ? ham : entry->counts.ham;
+			taken++;
+		}
+	}
+	fprintf(stderr, "%zu of %zu words\n", taken, words);
+	fclose(list);
+}
+
 static void classify(struct bench *bench, const char *path)
 {
 	FILE *list = list_open(path);
@@ -225,6 +257,9 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "scores") == 0 && argc == 4) {
 		learn(&bench, argv[2]);
+		classify(&bench, argv[3]);
+	} else if (strcmp(argv[1], "import") == 0 && argc == 4) {
+		import(&bench, argv[2]);
 		classify(&bench, argv[3]);
 	} else if (strcmp(argv[1], "time") == 0) {
 		measure(&bench, argv[2]);

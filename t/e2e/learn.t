@@ -117,6 +117,21 @@ sub failures {
     return;
 }
 
+sub imports {
+    my $list = ".WORDLIST_VERSION 20040500 0 20261201\n.MSG_COUNT 30 20 20261201\nviagra 25 0 20261201\nViagra 9 1 20261201\nmeeting 0 19 20261201\nmany 99 99 20261201\nsubj:cheap 12 0 20261201\nhead:Date 30 20 20261201\n\303\244 1 0 20261201\n";
+    my @import = qw(import bogofilter);
+    learn_is([ @import, '-' ], qr/line 2 is not/, 'a list that is broken', input => ".MSG_COUNT 1 1 20261201\nword -1 2\n", status => 1);
+    learn_is([ @import, '-' ], qr/line 1 is not/, 'a word without end', input => 'x' x 5000 . " 1 1 1\n", status => 1);
+    learn_is([ @import, '-' ], qr/line 1 is not/, 'a count beyond all', input => "word 99999999999999999999 1 1\n", status => 1);
+    learn_is([ @import, '-' ], qr/MSG_COUNT is missing/, 'one without its messages', input => "word 1 2 20261201\n", status => 1);
+    is(learnt('imports@dst.example'), '0/0', 'of these nothing is taken over');
+    learn_is([ @import, '-', '--user', 'imports@dst.example' ], qr/\A4 tokens of 30 spam and 20 ham taken over\n\z/, 'a list of bogofilter\'s', input => $list);
+    is(learnt('imports@dst.example') . ' ' . learnt(), '30/20 0/0', 'is the user\'s');
+    learn_is([ @import, '-', '--user', 'imports@dst.example' ], qr/was taken over before/, 'once', input => $list, status => 1);
+    is(learnt('imports@dst.example'), '30/20', 'and does not count twice');
+    return;
+}
+
 # What he says of himself is checked by the daemon.
 sub control {
     my @socket = ('--socket', "$daemon->{socket}.control");
@@ -190,6 +205,7 @@ sub by_mail {
 
 command();
 failures();
+imports();
 control();
 by_mail();
 is($daemon->down, 0, 'the daemon ends');

@@ -1,5 +1,6 @@
 /* What a message is made of: the names of its tokens, its digest, and what hostile mail costs. */
 #include "inspect/mime.h"
+#include "inspect/token_bogofilter.h"
 #include "inspect/tokens.h"
 #include "lib/base/clock.h"
 #include "t/tap.h"
@@ -209,12 +210,56 @@ static void test_bounds(void)
 	repeated("", "X-A: ", "a header of 10 MB");
 }
 
+/* Words of bogofilter's list are tokens of the message that they came from. In memory of just their size. */
+static void test_bogofilter(void)
+{
+	static const struct {
+		const char *word;
+		bool is_ours;
+	} table[] = {
+	    {"subj:Cheap", true},
+	    {"from:Bob", true},
+	    {"to:Anna", true},
+	    {"Viagra", true},
+	    {"e-mail", true},
+	    {"don't", true},
+	    {"subj:Viagra", false},
+	    {"x-", false},
+	    {"1234", false},
+	    {"a123", false},
+	    {"", false},
+	    {"subj:", false},
+	    {"\xc3\xa4", false},
+	    {"a b", false},
+	    {"url:a.example", false},
+	    {"head:Date", false},
+	    {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false},
+	};
+	struct inspect_reply reply = tokenise(
+	    SLICE_LITERAL("Subject: cheap\r\nFrom: Bob <a@b.example>\r\nTo: anna\r\n\r\nviagra E-Mail don't x- a123\r\n"),
+	    NULL, 0);
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		size_t n = strlen(table[i].word);
+		char *copy = malloc(n == 0 ? 1 : n);
+		uint64_t token;
+		memcpy(copy, table[i].word, n);
+		bool found = false;
+		bool taken = token_from_bogofilter((struct slice){copy, n}, &token);
+		for (size_t t = 0; taken && t < reply.token_count; t++) {
+			found = found || reply.tokens[t] == token;
+		}
+		ok(found == table[i].is_ours, "bogofilter: \"%s\"", table[i].word);
+		free(copy);
+	}
+}
+
 int main(void)
 {
 	arena = arena_create(1 << 20);
 	mime_load();
 	test_rows();
 	test_digest();
+	test_bogofilter();
 	test_bounds();
 	arena_destroy(arena);
 	return done_testing();
