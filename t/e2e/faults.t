@@ -36,6 +36,7 @@ is_deeply([ grep { my $pid = $_; grep { $_ == $pid } @old } $daemon->workers ], 
 
 # Workers hang, and many sessions wait at once at end of message. Without listener_wake() libmilter does not even begin
 # with some of them until others have ended. (The last of them may meet the new workers, and pass.)
+wait_until("two workers", sub { $daemon->workers == 2 });
 kill 'STOP', $daemon->workers;
 my @sessions = map { open_session(id => "HANG$_") } 1 .. 50;
 $start = time;
