@@ -150,7 +150,7 @@ unlike($out, qr/virus\.databases/, 'no database is missed where there is no scan
 # Sample and manual.
 ($status, my $sample) = config('sample');
 my $committed = read_file(source_dir() . '/conf/mailreeve.conf');
-my $anywhere = qr{"[^"]*/mailreeve/(signatures|keys|mailreeve.db|spill)"};
+my $anywhere = qr{"[^"]*/mailreeve/(signatures|keys|mailreeve.db|spill|templates)"};
 is($sample =~ s/$anywhere/$1/gr, $committed =~ s/$anywhere/$1/gr, 'conf/mailreeve.conf is the sample as the rows have it');
 my $uncommented = $sample =~ s/^(\s*)#([a-z_.]+ = )/$1$2/gmr;
 ($status, $out, $err) = check($uncommented);
