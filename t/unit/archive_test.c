@@ -370,7 +370,8 @@ static void check_bomb(const char *name, struct slice content, const char *exhau
 	file_tree_walk(&tree, name, content);
 	is_text(tree.budget.exhausted, exhausted, arena_printf(arena, "%s: %s", name, exhausted));
 	ok(file_tree_has(&tree, FILE_CLASS_ARCHIVE_BOMB), "%s: archive_bomb", name);
-	ok(tree.milliseconds < 10000, "%s: %llu ms", name, (unsigned long long)tree.milliseconds);
+	/* Without a bound it would take hours; sanitizers on a busy machine take ten seconds. */
+	ok(tree.milliseconds < 60000, "%s: %llu ms", name, (unsigned long long)tree.milliseconds);
 	file_tree_free(&tree);
 }
 
