@@ -7,8 +7,8 @@
  * a logarithm of odds after one fit of two numbers.
  *
  * It needs nothing but counts, so that the order of learning does not matter and a message can be unlearnt exactly. It
- * was chosen by measurement (HACKING, "How Bayes decides"): it misses two thirds to a fifth of the spam that plain
- * naive Bayes and Robinson's chi-square on the same tokens miss at as many false positives. */
+ * was chosen by measurement (HACKING, "How Bayes decides"), on the very messages that it was tuned on: there it missed
+ * less spam than plain naive Bayes and Robinson's chi-square did at as few false positives. */
 #ifndef MAILREEVE_BAYES_CLASSIFIER_H
 #define MAILREEVE_BAYES_CLASSIFIER_H
 
