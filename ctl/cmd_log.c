@@ -23,18 +23,12 @@ static int ask(const struct config *config, const char *stage, const char *level
 {
 	struct arena *arena = arena_create(4096);
 	struct control_ask ask = {.method = "GET", .path = "/log/level", .timeout_ns = 10 * CLOCK_NS_PER_S};
-	unsigned status;
-	struct slice body;
-	int result = 1;
 	if (level != NULL) {
 		ask.method = "POST";
 		ask.path = stage == NULL ? arena_printf(arena, "/log/level?level=%s", level)
 		                         : arena_printf(arena, "/log/level?level=%s&stage=%s", level, stage);
 	}
-	if (control_ask(config, &ask, arena, &status, &body)) {
-		result = status == 200 ? 0 : 1;
-		fprintf(result == 0 ? stdout : stderr, "%.*s", SLICE_ARGS(body));
-	}
+	int result = control_print(config, &ask);
 	arena_destroy(arena);
 	return result;
 }

@@ -32,14 +32,13 @@ bool control_ask(const struct config *config, const struct control_ask *ask, str
 	return true;
 }
 
-static int give_order(const struct config *config, const char *path, uint64_t timeout_ns)
+int control_print(const struct config *config, const struct control_ask *ask)
 {
 	struct arena *arena = arena_create(4096);
 	unsigned status;
 	struct slice body;
 	int result = 1;
-	if (control_ask(config, &(struct control_ask){.method = "POST", .path = path, .timeout_ns = timeout_ns}, arena, &status,
-	                &body)) {
+	if (control_ask(config, ask, arena, &status, &body)) {
 		result = status == 200 ? 0 : 1;
 		fprintf(result == 0 ? stdout : stderr, "%.*s", SLICE_ARGS(body));
 	}
@@ -75,7 +74,8 @@ int control_order(int argc, char **argv, const char *path, const char *usage, ui
 		fputs("mailreeve: the daemon was not asked: its configuration stays as it was\n", stderr);
 		return 1;
 	}
-	int result = give_order(config, path, timeout_ns);
+	const struct control_ask order = {.method = "POST", .path = path, .timeout_ns = timeout_ns};
+	int result = control_print(config, &order);
 	config_release(config);
 	return result;
 }

@@ -18,6 +18,9 @@ struct control_ask {
 bool control_ask(const struct config *config, const struct control_ask *ask, struct arena *arena, unsigned *status_r,
                  struct slice *body_r);
 
+/* Asks, and prints the answer: on standard error where it is not 200. The exit status: 0, 1. */
+int control_print(const struct config *config, const struct control_ask *ask);
+
 /* A subcommand that gives the daemon an order, which has no arguments but --config: POST path. What it answers is printed. The
  * exit status. */
 int control_order(int argc, char **argv, const char *path, const char *usage, uint64_t timeout_ns);
